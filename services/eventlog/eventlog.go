@@ -1,0 +1,73 @@
+// Package eventlog is the one append-only log in which everything that happens is recorded, and the transaction in which
+// the read models of it are kept.
+//
+// The log is totally ordered. A stream is the history of one aggregate, such as "memo/memo_01k…"; a record's version
+// counts from 1 inside its stream, its position from 1 over the whole log. Commands run one after another in Do: what a
+// command read inside is still true when it commits. Commands that arrive together share one commit and one fsync, so the
+// price of durability falls as load rises.
+//
+// A read model is a set of SQL tables that a Projection fills, in the same transaction as the events it is made from.
+// Queries read those tables through DB and see every command that has returned.
+package eventlog
+
+import (
+	"database/sql"
+	"errors"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+)
+
+// ErrClosed is returned when the log is not running, or stops before the command was tried.
+var ErrClosed = errors.New("the event log is closed")
+
+// ErrUnknownOutcome is returned when the caller stopped waiting: the command may or may not have been carried out.
+var ErrUnknownOutcome = errors.New("it is not known whether the command was carried out")
+
+// Kind describes the streams of one kind of aggregate.
+type Kind struct {
+	// Name is the first part of the streams' names: "memo" for "memo/memo_01k…". It has no slash.
+	Name string
+	// Event is an empty message of the type that all events of these streams have: one oneof named "event", one case for
+	// each thing that can happen.
+	Event proto.Message
+	// Relay is the JetStream stream that the events are published to, "AUTH" or "MEMO"; empty publishes nothing.
+	Relay string
+	// Subject is what the subject of a published event begins with, such as "paput.auth.grant"; a dot and the name of the
+	// oneof's case follow it.
+	Subject string
+}
+
+// Record is an event with its place in the log. It is never modified.
+type Record struct {
+	Position int64         // in the whole log, from 1, without gaps
+	Stream   string        // "memo/memo_01k…"
+	Version  int64         // in the stream, from 1
+	Time     time.Time     // when it was appended, UTC, to the millisecond
+	Event    proto.Message // of the stream's Kind
+}
+
+// Projection fills the tables of one read model.
+type Projection struct {
+	// Name identifies the read model, such as "memo".
+	Name string
+	// Version changes whenever Schema or Apply would give other tables than before; the read model is then rebuilt from
+	// the log when the program starts.
+	Version int
+	// Kinds names the kinds of streams whose events Apply wants to see.
+	Kinds []string
+	// Schema is the SQL that creates the tables and indexes, statements separated by semicolons.
+	Schema string
+	// Tables names every table that Schema creates; a rebuild drops them.
+	Tables []string
+	// Apply brings the tables up to date with one event. It sees each event once, in order, and does nothing but SQL
+	// through tx. An error refuses the command that appended the event.
+	Apply func(tx *Tx, r Record) error
+}
+
+// Querier runs read-only SQL. DB returns one that sees what is committed; a Tx is one that also sees its own doings.
+// Placeholders are question marks.
+type Querier interface {
+	Query(query string, args ...any) (*sql.Rows, error)
+	QueryRow(query string, args ...any) *sql.Row
+}
