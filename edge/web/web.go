@@ -1,0 +1,93 @@
+// Package web is the HTTP front door: it tells a person from a program, an MCP client from an RPC, and sends each where it
+// belongs. What it answers itself is the landing page, the protected-resource metadata, health, and the stylesheet.
+package web
+
+import (
+	"embed"
+	"log/slog"
+	"net/http"
+	"strings"
+)
+
+//go:embed assets/paput.css
+var assets embed.FS
+
+// Config is what the front door leads to.
+type Config struct {
+	// PublicURL is the address that clients use, scheme and authority only, without a trailing slash.
+	PublicURL string
+	// MCP answers at / and /mcp.
+	MCP http.Handler
+	// Mount adds the routes of the services: RPCs, OAuth endpoints, sign-in pages.
+	Mount func(mux *http.ServeMux)
+	// Ready returns why the server cannot do its work, nil when it can.
+	Ready func(r *http.Request) error
+	Log   *slog.Logger
+}
+
+// New returns the handler for everything that arrives at the public address.
+func New(c Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
+	mux.HandleFunc("GET /readyz", c.ready)
+	mux.Handle("GET /assets/", cached(http.FileServerFS(assets)))
+	mux.HandleFunc("/.well-known/oauth-protected-resource", c.resourceMetadata(""))
+	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp", c.resourceMetadata("/mcp"))
+	mux.Handle("/mcp", c.MCP)
+	mux.Handle("/mcp/{$}", c.MCP)
+	mux.HandleFunc("/{$}", c.root)
+	mux.HandleFunc("/", notFound)
+	c.Mount(mux)
+	return mux
+}
+
+// root shows a person the landing page; everything else that arrives at / is for the MCP endpoint, whose own answer to a
+// stranger is the challenge that starts a log-in.
+func (c Config) root(w http.ResponseWriter, r *http.Request) {
+	if isBrowser(r) {
+		c.landing(w, r)
+		return
+	}
+	c.MCP.ServeHTTP(w, r)
+}
+
+// isBrowser says whether a person's browser asks for a page: MCP clients that probe with GET ask for an event stream or
+// for anything.
+func isBrowser(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	accept := r.Header.Get("Accept")
+	return r.Header.Get("Authorization") == "" && strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/event-stream")
+}
+
+func (c Config) ready(w http.ResponseWriter, r *http.Request) {
+	if err := c.Ready(r); err != nil {
+		c.Log.WarnContext(r.Context(), "not ready", "error", err)
+		w.Header().Set("Retry-After", "5")
+		plain(w, http.StatusServiceUnavailable, "not ready\n")
+		return
+	}
+	plain(w, http.StatusOK, "ready\n")
+}
+
+func notFound(w http.ResponseWriter, _ *http.Request) {
+	plain(w, http.StatusNotFound, "There is nothing at this address. The MCP endpoint is / or /mcp.\n")
+}
+
+func plain(w http.ResponseWriter, status int, text string) {
+	h := w.Header()
+	h.Set("Content-Type", "text/plain; charset=utf-8")
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
+}
+
+func cached(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Cache-Control", "public, max-age=3600")
+		w.Header().Set("X-Content-Type-Options", "nosniff")
+		next.ServeHTTP(w, r)
+	})
+}
