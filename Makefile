@@ -2,6 +2,7 @@ SHELL := bash
 BUF := go tool -modfile=deploy/tools/go.mod buf
 LINT := go tool -modfile=deploy/tools/go.mod golangci-lint
 
+.DEFAULT_GOAL := help
 .PHONY: help run build test check generate golden fix bench
 
 help: ## list what can be made
@@ -11,7 +12,34 @@ run: build ## build and start paputd with everything embedded
 	@exec bin/paputd serve
 
 build: ## build paput and paputd into bin/
+	@mkdir -p bin
 	@go build -trimpath -o bin/ ./cli/paput ./deploy/paputd
 
+test: build ## run every test, with real clients and a real browser
+	go test -race ./...
+	deploy/e2e/run
+
+check: ## lint, vet, import rules, generated code and go.mod are as they should be
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run make fix'; exit 1; }
+	go mod tidy -diff
+	$(LINT) run ./...
+	$(BUF) lint
+	$(BUF) format -d --exit-code
+	$(BUF) breaking --against proto/released.binpb
+	@fresh=$$(mktemp -d) && $(BUF) generate -o $$fresh && { diff -r proto/gen $$fresh/proto/gen || { echo 'run make generate'; exit 1; }; } && rm -r $$fresh
+
 generate: ## regenerate the code made from proto/
-	@$(BUF) format -w && $(BUF) lint && $(BUF) generate
+	$(BUF) format -w
+	$(BUF) lint
+	$(BUF) generate
+
+golden: ## rewrite the golden files; read the diff as an API change
+	go test ./edge/mcp ./cli ./deploy/paputd -update
+
+fix: ## format and fix what the linters can
+	$(LINT) fmt ./...
+	$(LINT) run --fix ./...
+	go mod tidy
+
+bench: build ## measure; every figure beside a baseline from the same run
+	go run ./deploy/bench
