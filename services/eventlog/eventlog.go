@@ -24,6 +24,9 @@ var ErrClosed = errors.New("the event log is closed")
 // ErrUnknownOutcome is returned when the caller stopped waiting: the command may or may not have been carried out.
 var ErrUnknownOutcome = errors.New("it is not known whether the command was carried out")
 
+// ErrNotUnique is what errors.Is finds in an error of Tx.Exec that a UNIQUE constraint or a primary key caused.
+var ErrNotUnique = errors.New("a row with this key exists already")
+
 // Kind describes the streams of one kind of aggregate.
 type Kind struct {
 	// Name is the first part of the streams' names: "memo" for "memo/memo_01k…". It has no slash.

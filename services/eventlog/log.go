@@ -3,11 +3,15 @@ package eventlog
 import (
 	"context"
 	"database/sql"
-	"iter"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
 	"time"
-
-	"google.golang.org/protobuf/proto"
 )
+
+// maxQueued is how many commands wait before Do blocks at the door.
+const maxQueued = 1024
 
 // Config says what a log records and which read models it keeps.
 type Config struct {
@@ -17,51 +21,130 @@ type Config struct {
 	Now func() time.Time
 }
 
-// Log is an open event log. Its methods may be called from any goroutine while Run runs.
-type Log struct{}
+// Log is an open event log. Its methods may be called from any goroutine; commands wait until Run runs.
+type Log struct {
+	backend     Backend
+	kinds       map[string]Kind
+	projections []Projection
+	interested  map[string][]Projection // by kind, in the order of Config
+	now         func() time.Time
+	bookkeep    string // the statement that says how far the read models are
+
+	queue   chan *command
+	started atomic.Bool
+	stopped chan struct{} // closed when no command will be carried out any more
+	stop    sync.Once
+
+	// writing is held by whoever uses the writer: Run for one batch, Rebuild for all its work.
+	writing sync.Mutex
+	// head is where the uncommitted end of the log is.
+	head head
+
+	// waiting guards what Wait looks at.
+	waiting   sync.Mutex
+	committed int64
+	moved     chan struct{} // closed when committed has moved; nil when nobody waits
+}
+
+// Open opens a log, which then owns the backend. A read model that is new, or whose Version or Schema is not the one that
+// its tables were made with, is made anew from the log before Open returns.
+func Open(ctx context.Context, b Backend, c Config) (*Log, error) {
+	l := &Log{
+		backend:     b,
+		projections: c.Projections,
+		now:         c.Now,
+		queue:       make(chan *command, maxQueued),
+		stopped:     make(chan struct{}),
+	}
+	if err := l.open(ctx, c); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the event log: %w", err), b.Close())
+	}
+	return l, nil
+}
+
+func (l *Log) open(ctx context.Context, c Config) (err error) {
+	if c.Now == nil {
+		return errors.New("there is no clock")
+	}
+	if l.kinds, err = kindsByName(c.Kinds); err != nil {
+		return err
+	}
+	if err = checkProjections(c.Projections, l.kinds); err != nil {
+		return err
+	}
+	l.interested = make(map[string][]Projection)
+	for _, p := range l.projections {
+		for _, kind := range p.Kinds {
+			l.interested[kind] = append(l.interested[kind], p)
+		}
+	}
+	l.bookkeep = bookkeeping(l.projections)
+	if _, err = l.backend.Writer().ExecContext(ctx, l.backend.Schema()); err != nil {
+		return fmt.Errorf("create the tables of the log: %w", err)
+	}
+	if l.head, err = l.readHead(ctx); err != nil {
+		return err
+	}
+	l.committed = l.head.position
+	return l.catchUp(ctx)
+}
 
 // Run carries out commands until ctx is done, then finishes those already taken and returns nil. It returns an error when
-// the store can no longer be trusted, such as after a failed fsync; every later Do then fails.
-func (l *Log) Run(ctx context.Context) error { panic("eventlog: not yet") }
+// the store can no longer be trusted, such as after a failed fsync; every later Do then fails. It is called once.
+func (l *Log) Run(ctx context.Context) error {
+	if !l.started.CompareAndSwap(false, true) {
+		return errors.New("eventlog: Run was called before")
+	}
+	defer l.halt()
+	return l.work(ctx)
+}
+
+// Close releases the files. It is called when Run has returned, or was never called.
+func (l *Log) Close() error {
+	l.halt()
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	return l.backend.Close()
+}
+
+func (l *Log) halt() { l.stop.Do(func() { close(l.stopped) }) }
 
 // Do runs fn in the log's next transaction. When it returns nil, everything that fn appended and every projection of it is
 // durable. When fn or a projection fails, Do returns that error and nothing that fn did remains; commands sharing the
 // commit are not disturbed. fn may run more than once: it must touch nothing but its tx, and assign its results anew each
 // time. A panic in fn is an error of that command alone.
-func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error { panic("eventlog: not yet") }
-
-// DB is a pool of read-only connections to the read models. Each query sees every command whose Do has returned.
-func (l *Log) DB() *sql.DB { panic("eventlog: not yet") }
-
-// Read returns the records of a stream in order; none for a stream that does not exist.
-func (l *Log) Read(ctx context.Context, stream string) ([]Record, error) { panic("eventlog: not yet") }
-
-// After yields the records whose position is greater than position, in order, and ends at the last one. Whoever has seen
-// position n has seen every record before n, for ever.
-func (l *Log) After(ctx context.Context, position int64) iter.Seq2[Record, error] {
-	panic("eventlog: not yet")
+//
+// When ctx ends while the command still waits for its turn, Do returns the error of ctx and nothing has happened. When it
+// ends later, the error is also ErrUnknownOutcome. A Do inside fn never returns.
+func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	c := &command{fn: fn, done: make(chan error, 1)}
+	select {
+	case <-l.stopped:
+		return ErrClosed
+	default:
+	}
+	select {
+	case l.queue <- c:
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.stopped:
+		return ErrClosed
+	}
+	select {
+	case err := <-c.done:
+		return err
+	case <-ctx.Done():
+		return c.giveUp(ctx)
+	case <-l.stopped:
+		if c.abandon() {
+			return ErrClosed
+		}
+		return <-c.done // whatever was taken is answered before the log stops
+	}
 }
 
-// Rebuild empties the read models and fills them from the log anew.
-func (l *Log) Rebuild(ctx context.Context) error { panic("eventlog: not yet") }
-
-// Tx is the transaction of one command. It is valid only inside the fn or Apply that it was given to.
-type Tx struct{}
-
-// Now is the time that the records appended in this transaction carry, UTC.
-func (tx *Tx) Now() time.Time { panic("eventlog: not yet") }
-
-// Load returns the records of a stream in order, with those appended in this transaction; none for a new stream.
-func (tx *Tx) Load(stream string) ([]Record, error) { panic("eventlog: not yet") }
-
-// Append appends events to a stream and applies them to the projections.
-func (tx *Tx) Append(stream string, events ...proto.Message) error { panic("eventlog: not yet") }
-
-// Query, QueryRow and Exec run SQL on the read models. A command's fn only queries; Exec is for projections.
-func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) { panic("eventlog: not yet") }
-
-// QueryRow runs a query for one row.
-func (tx *Tx) QueryRow(query string, args ...any) *sql.Row { panic("eventlog: not yet") }
-
-// Exec changes the read models.
-func (tx *Tx) Exec(query string, args ...any) (sql.Result, error) { panic("eventlog: not yet") }
+// DB is a pool of read-only connections to the read models. Each query sees every command whose Do has returned.
+func (l *Log) DB() *sql.DB { return l.backend.Readers() }

@@ -1,0 +1,20 @@
+package eventlog
+
+import "database/sql"
+
+// Backend is the database that holds a log and its read models. It speaks SQL with question marks as placeholders, and
+// savepoints. A Log uses the writer from one goroutine at a time.
+type Backend interface {
+	// Writer is the one connection that changes anything. A COMMIT on it that returns nil is durable.
+	Writer() *sql.Conn
+	// Readers see what is committed and can change nothing.
+	Readers() *sql.DB
+	// Schema is the SQL that creates the tables of the log itself, unless they exist. See package sqlite for the columns.
+	Schema() string
+	// Begin is the statement that opens a transaction which no other writer can interleave with.
+	Begin() string
+	// IsNotUnique says whether an error of the writer came of a UNIQUE constraint or a primary key.
+	IsNotUnique(err error) bool
+	// Close releases everything.
+	Close() error
+}

@@ -1,0 +1,256 @@
+package eventlog
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"google.golang.org/protobuf/proto"
+)
+
+var (
+	errOver      = errors.New("eventlog: the transaction is over")
+	errNoAppend  = errors.New("eventlog: a projection does not read or append events")
+	errOnlyApply = errors.New("eventlog: only a projection changes tables")
+)
+
+// Tx is the transaction of one command. It is valid only inside the fn or Apply that it was given to, and there from one
+// goroutine at a time.
+type Tx struct {
+	log *Log
+	ctx context.Context // of Run: an ended one would poison the shared transaction
+	now time.Time
+
+	mayAppend bool   // in a command, not in a rebuild
+	applying  string // the projection at work; empty in a command's own fn
+	over      bool
+	failed    error // the first append that failed
+
+	saved    bool // a savepoint stands
+	before   head // at the savepoint
+	versions map[string]int64
+	open     []*sql.Rows // to close when fn forgets to
+}
+
+// timestamp is what a record's time can hold.
+func (l *Log) timestamp() time.Time { return l.now().UTC().Truncate(time.Millisecond) }
+
+// Now is the time that the records appended in this transaction carry, UTC. In a projection it is the time of the record.
+func (tx *Tx) Now() time.Time { return tx.now }
+
+// Load returns the records of a stream in order, with those appended in this transaction; none for a new stream.
+func (tx *Tx) Load(stream string) ([]Record, error) {
+	if err := tx.mayLog(); err != nil {
+		return nil, err
+	}
+	rows, err := tx.log.backend.Writer().QueryContext(tx.ctx, selectStream, stream)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", stream, err)
+	}
+	records, err := tx.log.collect(rows)
+	if err != nil {
+		return nil, fmt.Errorf("load %s: %w", stream, err)
+	}
+	tx.setVersion(stream, int64(len(records)))
+	return records, nil
+}
+
+// Append appends events to a stream and applies them to the projections. When it fails, so does the command.
+func (tx *Tx) Append(stream string, events ...proto.Message) error {
+	if err := tx.mayLog(); err != nil {
+		return err
+	}
+	for _, e := range events {
+		if err := tx.append(stream, e); err != nil {
+			if tx.failed == nil {
+				tx.failed = err
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) append(stream string, e proto.Message) error {
+	kind, err := tx.log.kindFor(stream, e)
+	if err != nil {
+		return err
+	}
+	data, err := proto.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("append to %s: %w", stream, err)
+	}
+	if err := tx.save(); err != nil {
+		return err
+	}
+	version, err := tx.version(stream)
+	if err != nil {
+		return err
+	}
+	r := Record{Position: tx.log.head.position + 1, Stream: stream, Version: version + 1, Time: tx.now, Event: e}
+	if err := tx.insert(r, kind, data); err != nil {
+		return fmt.Errorf("append to %s: %w", stream, err)
+	}
+	tx.setVersion(stream, r.Version)
+	// What the projections see is what a rebuild will show them, also when fn changes e afterwards.
+	if r.Event, err = kind.decode(data); err != nil {
+		return fmt.Errorf("append to %s: %w", stream, err)
+	}
+	for _, p := range tx.log.interested[kind.Name] {
+		if err := tx.apply(p, r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kindFor returns the kind of a stream, when e is an event of it.
+func (l *Log) kindFor(stream string, e proto.Message) (Kind, error) {
+	kind, known := l.kinds[kindOf(stream)]
+	if !known || len(stream) <= len(kind.Name)+1 || strings.Count(stream, "/") != 1 {
+		return kind, fmt.Errorf("append to %q: it is not a stream of a registered kind", stream)
+	}
+	if e == nil || e.ProtoReflect().Type() != kind.Event.ProtoReflect().Type() {
+		return kind, fmt.Errorf("append to %s: the event is not a %s", stream, proto.MessageName(kind.Event))
+	}
+	if name, _ := Case(e); name == "" {
+		return kind, fmt.Errorf("append to %s: the event says nothing", stream)
+	}
+	return kind, nil
+}
+
+// insert writes the record at the head of the log and of its relay.
+func (tx *Tx) insert(r Record, kind Kind, data []byte) error {
+	h := &tx.log.head
+	name, _ := Case(r.Event)
+	var relay, ordinal any
+	if kind.Relay != "" {
+		relay, ordinal = kind.Relay, h.ordinals[kind.Relay]+1
+	}
+	_, err := tx.log.backend.Writer().ExecContext(tx.ctx, insertEvent,
+		r.Position, r.Stream, r.Version, name, r.Time.UnixMilli(), data, relay, ordinal)
+	if err != nil {
+		return err
+	}
+	h.position = r.Position
+	if kind.Relay != "" {
+		h.ordinals[kind.Relay]++
+	}
+	return nil
+}
+
+// apply shows one record to one projection.
+func (tx *Tx) apply(p Projection, r Record) error {
+	tx.applying = p.Name
+	defer func() { tx.applying = "" }()
+	return p.Apply(tx, r)
+}
+
+// save sets the savepoint to which a failing command is rolled back. A command that appends nothing needs none.
+func (tx *Tx) save() error {
+	if tx.saved {
+		return nil
+	}
+	tx.before = tx.log.head.clone()
+	if err := tx.log.exec(tx.ctx, "SAVEPOINT command"); err != nil {
+		return fmt.Errorf("set a savepoint: %w", err)
+	}
+	tx.saved = true
+	return nil
+}
+
+// version returns the version of a stream's last record, 0 for a new stream.
+func (tx *Tx) version(stream string) (int64, error) {
+	if v, known := tx.versions[stream]; known {
+		return v, nil
+	}
+	var v int64
+	if err := tx.log.backend.Writer().QueryRowContext(tx.ctx, selectVersion, stream).Scan(&v); err != nil {
+		return 0, fmt.Errorf("find the end of %s: %w", stream, err)
+	}
+	return v, nil
+}
+
+func (tx *Tx) setVersion(stream string, v int64) {
+	if tx.versions == nil {
+		tx.versions = make(map[string]int64, 1)
+	}
+	tx.versions[stream] = v
+}
+
+// mayLog says why the log cannot be used here.
+func (tx *Tx) mayLog() error {
+	switch {
+	case tx.over:
+		return errOver
+	case tx.applying != "" || !tx.mayAppend:
+		return errNoAppend
+	}
+	return nil
+}
+
+// Query runs a query on the read models, which sees what this transaction has done. The rows need not be closed.
+func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
+	if tx.over {
+		return nil, errOver
+	}
+	rows, err := tx.log.backend.Writer().QueryContext(tx.ctx, query, args...)
+	if err != nil {
+		return nil, tx.wrap(err)
+	}
+	tx.open = append(tx.open, rows)
+	return rows, nil
+}
+
+// QueryRow runs a query for one row.
+func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
+	ctx := tx.ctx
+	if tx.over {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithCancel(ctx) // the only way to a Row that holds an error
+		cancel()
+	}
+	return tx.log.backend.Writer().QueryRowContext(ctx, query, args...)
+}
+
+// Exec changes the read models. Only a projection may: what a command itself did to them would be lost in a rebuild.
+func (tx *Tx) Exec(query string, args ...any) (sql.Result, error) {
+	switch {
+	case tx.over:
+		return nil, errOver
+	case tx.applying == "":
+		return nil, errOnlyApply
+	}
+	result, err := tx.log.backend.Writer().ExecContext(tx.ctx, query, args...)
+	if err != nil {
+		return nil, tx.wrap(err)
+	}
+	return result, nil
+}
+
+// wrap adds what is known about where an error of the database came from.
+func (tx *Tx) wrap(err error) error {
+	if tx.log.backend.IsNotUnique(err) {
+		err = fmt.Errorf("%w: %w", ErrNotUnique, err)
+	}
+	if tx.applying != "" {
+		return fmt.Errorf("projection %s: %w", tx.applying, err)
+	}
+	return err
+}
+
+// end makes the Tx unusable and closes what was left open.
+func (tx *Tx) end() {
+	tx.over = true
+	tx.closeRows()
+}
+
+func (tx *Tx) closeRows() {
+	for _, rows := range tx.open {
+		rows.Close()
+	}
+	tx.open = tx.open[:0]
+}

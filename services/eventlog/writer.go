@@ -1,0 +1,192 @@
+package eventlog
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"sync/atomic"
+)
+
+// maxBatch is how many commands share one commit at most: it bounds what one of them waits for the others.
+const maxBatch = 512
+
+// command is one call of Do on its way through the queue.
+type command struct {
+	fn    func(tx *Tx) error
+	state atomic.Int32
+	done  chan error // holds one answer, so that answering never blocks
+	err   error
+}
+
+// The states of a command. Who moves it out of waiting, its caller or the writer, decides whether it is carried out.
+const (
+	waiting int32 = iota
+	taken
+	abandoned
+)
+
+func (c *command) take() bool    { return c.state.CompareAndSwap(waiting, taken) }
+func (c *command) abandon() bool { return c.state.CompareAndSwap(waiting, abandoned) }
+
+// giveUp is what Do returns when its caller waits no longer.
+func (c *command) giveUp(ctx context.Context) error {
+	if c.abandon() {
+		return ctx.Err()
+	}
+	select {
+	case err := <-c.done:
+		return err
+	default:
+		return fmt.Errorf("%w: %w", ErrUnknownOutcome, ctx.Err())
+	}
+}
+
+// head is the end of the log.
+type head struct {
+	position int64
+	ordinals map[string]int64 // by relay
+}
+
+func (h head) clone() head { return head{h.position, maps.Clone(h.ordinals)} }
+
+// work takes commands from the queue, as many at a time as are there.
+func (l *Log) work(ctx context.Context) error {
+	// A transaction that has begun is finished, whatever becomes of ctx.
+	lasting := context.WithoutCancel(ctx)
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case c := <-l.queue:
+			if !c.take() {
+				continue
+			}
+			if err := l.batch(lasting, c); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// batch carries out first and the commands that wait behind it in one transaction, and answers them. Its error means that
+// the store can no longer be trusted.
+func (l *Log) batch(ctx context.Context, first *command) (fatal error) {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+
+	commands := []*command{first}
+	answered := false
+	answer := func(err error) {
+		answered = true
+		for _, c := range commands {
+			if err != nil {
+				c.err = err
+			}
+			c.done <- c.err
+		}
+	}
+	// A command that ends this goroutine, as t.FailNow does, must not leave its callers waiting.
+	defer func() {
+		if !answered {
+			answer(ErrUnknownOutcome)
+		}
+	}()
+
+	before := l.head.clone()
+	if err := l.exec(ctx, l.backend.Begin()); err != nil {
+		answer(fmt.Errorf("begin a transaction: %w", err))
+		return nil
+	}
+	for c := first; c != nil; c = l.next() {
+		if c != first {
+			commands = append(commands, c)
+		}
+		if err := l.carryOut(ctx, c); err != nil {
+			// The transaction cannot go on, as when the disk is full in the midst of it: nothing of it has happened.
+			l.head = before
+			_ = l.exec(ctx, "ROLLBACK") // fails when the database has rolled back by itself
+			answer(err)
+			return nil
+		}
+		if len(commands) == maxBatch {
+			break
+		}
+	}
+	if err := l.commit(ctx, before); err != nil {
+		_ = l.exec(ctx, "ROLLBACK")
+		answer(fmt.Errorf("%w: commit: %w", ErrUnknownOutcome, err))
+		return fmt.Errorf("commit to the event log: %w", err)
+	}
+	answer(nil)
+	return nil
+}
+
+// next takes the next waiting command; nil when there is none.
+func (l *Log) next() *command {
+	for {
+		select {
+		case c := <-l.queue:
+			if c.take() {
+				return c
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+func (l *Log) commit(ctx context.Context, before head) error {
+	if l.head.position != before.position && l.bookkeep != "" {
+		if err := l.exec(ctx, l.bookkeep, l.head.position); err != nil {
+			return err
+		}
+	}
+	if err := l.exec(ctx, "COMMIT"); err != nil {
+		return err
+	}
+	l.announce(l.head.position)
+	return nil
+}
+
+// carryOut runs one command and leaves its result in it. Its own error means that the whole transaction is lost.
+func (l *Log) carryOut(ctx context.Context, c *command) (lost error) {
+	tx := &Tx{log: l, ctx: ctx, now: l.timestamp(), mayAppend: true}
+	c.err = tx.run(c.fn)
+	tx.end()
+	if !tx.saved {
+		return nil
+	}
+	if c.err == nil {
+		if err := l.exec(ctx, "RELEASE command"); err != nil {
+			return fmt.Errorf("keep a command: %w", err)
+		}
+		return nil
+	}
+	l.head = tx.before
+	if err := l.exec(ctx, "ROLLBACK TO command"); err != nil {
+		return fmt.Errorf("roll back a command: %w after: %w", err, c.err)
+	}
+	if err := l.exec(ctx, "RELEASE command"); err != nil {
+		return fmt.Errorf("roll back a command: %w after: %w", err, c.err)
+	}
+	return nil
+}
+
+// run calls fn. An append that failed fails the command, even when fn overlooks it.
+func (tx *Tx) run(fn func(tx *Tx) error) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic in a command: %v\n%s", r, debug.Stack())
+		}
+	}()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	return tx.failed
+}
+
+func (l *Log) exec(ctx context.Context, query string, args ...any) error {
+	_, err := l.backend.Writer().ExecContext(ctx, query, args...)
+	return err
+}
