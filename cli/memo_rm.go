@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"google.golang.org/protobuf/proto"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+)
+
+func (a *app) memoRmCommand() *cobra.Command {
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "rm ID…",
+		Short: "Move memos to the trash",
+		Long: `Move memos to the trash, from where "paput memo restore" brings them back. On a terminal
+paput shows the titles and asks first.`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			if a.Interactive && !yes && !a.json {
+				agreed, err := a.confirmRemoval(cmd.Context(), ids)
+				if err != nil || !agreed {
+					return err
+				}
+			}
+			memos, s, err := a.memos()
+			if err != nil {
+				return err
+			}
+			res, err := memos.DeleteMemos(cmd.Context(), &memov1.DeleteMemosRequest{Ids: ids})
+			if err != nil {
+				return fromRPC(s.server, err)
+			}
+			return a.printResults(res, res.GetResults(), "moved to the trash")
+		},
+	}
+	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
+	return cmd
+}
+
+func (a *app) memoRestoreCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "restore ID…",
+		Short: "Bring memos back from the trash",
+		Example: `  paput memo search --deleted
+  paput memo restore memo_01k8z6v2m3n4p5q6r7s8t9v0w1`,
+		Args: args(cobra.MinimumNArgs(1)),
+		RunE: func(cmd *cobra.Command, ids []string) error {
+			memos, s, err := a.memos()
+			if err != nil {
+				return err
+			}
+			res, err := memos.RestoreMemos(cmd.Context(), &memov1.RestoreMemosRequest{Ids: ids})
+			if err != nil {
+				return fromRPC(s.server, err)
+			}
+			return a.printResults(res, res.GetResults(), "restored")
+		},
+	}
+}
+
+// confirmRemoval shows what would go and asks whether it may.
+func (a *app) confirmRemoval(ctx context.Context, ids []string) (bool, error) {
+	memos, s, err := a.memos()
+	if err != nil {
+		return false, err
+	}
+	res, err := memos.SearchMemos(ctx, &memov1.SearchMemosRequest{Ids: ids})
+	if err != nil {
+		return false, fromRPC(s.server, err)
+	}
+	if len(res.GetMemos()) == 0 {
+		return false, missing(res.GetMissingIds())
+	}
+	for _, m := range res.GetMemos() {
+		a.note("%s  %s", clean(m.GetId()), fit(clean(m.GetTitle()), max(a.Width, 80)-34))
+	}
+	fmt.Fprintf(a.Err, "Move to the trash? [y/N] ")
+	answer := make(chan string, 1)
+	go func() { // a read from a terminal cannot be cancelled
+		line, _ := bufio.NewReader(a.In).ReadString('\n') // no line means no
+		answer <- line
+	}()
+	select {
+	case <-ctx.Done():
+		return false, ctx.Err()
+	case line := <-answer:
+		switch strings.ToLower(strings.TrimSpace(line)) {
+		case "y", "yes":
+			return true, nil
+		}
+		a.note("Nothing was removed.")
+		return false, nil
+	}
+}
+
+// printResults tells what became of each id, and fails with the first that was refused.
+func (a *app) printResults(res proto.Message, results []*memov1.MemoResult, done string) error {
+	if a.json {
+		if err := a.printProto(res); err != nil {
+			return err
+		}
+	}
+	var first error
+	for _, r := range results {
+		if e := r.GetError(); e != nil {
+			err := fromItem(e.GetCode(), fmt.Sprintf("%s: %s", clean(r.GetId()), clean(e.GetMessage())))
+			if first == nil {
+				first = err
+			} else if !a.json {
+				a.note("paput: %s", err)
+			}
+			continue
+		}
+		if a.json {
+			continue
+		}
+		if _, err := fmt.Fprintf(a.Out, "%s %s\n", clean(r.GetId()), done); err != nil {
+			return err
+		}
+	}
+	return first
+}

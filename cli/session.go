@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+)
+
+const (
+	// refreshEarly is how long before its end an access token is no longer used.
+	refreshEarly = time.Minute
+	// rpcTimeout bounds one call to the server.
+	rpcTimeout = time.Minute
+)
+
+// session gives access tokens of one server and keeps them fresh, together with every other paput on this machine that
+// shares the credentials: all of them may refresh at once and none is logged out.
+type session struct {
+	app    *app
+	vault  vault
+	server string
+
+	mu     sync.Mutex // guards tokens; held while they are refreshed, so one process asks once
+	tokens *tokens    // as last seen in the vault; nil before
+}
+
+// session opens the session that the command line is about. It does not fail when there is none: the first call does.
+func (a *app) session() (*session, error) {
+	v, err := a.vault()
+	if err != nil {
+		return nil, err
+	}
+	c, err := v.read()
+	if err != nil {
+		return nil, err
+	}
+	server, err := a.serverURL(c)
+	if err != nil {
+		return nil, err
+	}
+	return &session{app: a, vault: v, server: server, tokens: c.of(server).Tokens}, nil
+}
+
+// access returns an access token that is good for a while. refused is one that the server has refused, or empty: it is
+// not given again.
+func (s *session) access(ctx context.Context, refused string) (string, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.isGood(s.tokens, refused) {
+		return s.tokens.Access, nil
+	}
+	// Another process, or a log-in since, may have left better ones.
+	c, err := s.vault.read()
+	if err != nil {
+		return "", err
+	}
+	s.tokens = c.of(s.server).Tokens
+	if s.isGood(s.tokens, refused) {
+		return s.tokens.Access, nil
+	}
+	if s.tokens == nil {
+		return "", notLoggedIn(s.server)
+	}
+	return s.renew(ctx, refused)
+}
+
+// isGood says whether t may be used.
+func (s *session) isGood(t *tokens, refused string) bool {
+	return t != nil && t.Access != refused &&
+		(t.Expires.IsZero() || s.app.Now().Add(refreshEarly).Before(t.Expires))
+}
+
+// renew refreshes the tokens under the vault's lock, unless another process has done so by the time it has the lock.
+// A refresh token is thus presented by one process at a time, and never after its successor has been kept.
+func (s *session) renew(ctx context.Context, refused string) (string, error) {
+	var ended error
+	err := s.vault.update(ctx, func(c *credentials) error {
+		acc := c.of(s.server)
+		s.tokens = acc.Tokens
+		switch {
+		case acc.Tokens == nil:
+			return notLoggedIn(s.server)
+		case s.isGood(acc.Tokens, refused):
+			return nil
+		case acc.Tokens.Refresh == "":
+			ended = sessionEnded(s.server)
+			acc.Tokens = nil
+			return nil
+		}
+		// Once sent, the request is waited for: its answer holds the only tokens that will be good.
+		renewed, err := s.app.refresh(context.WithoutCancel(ctx), acc)
+		switch {
+		case errors.Is(err, errInvalidGrant), errors.Is(err, errInvalidClient):
+			ended = sessionEnded(s.server)
+			acc.Tokens = nil
+			return nil
+		case err != nil:
+			return fmt.Errorf("refresh the session: %w", err)
+		}
+		acc.Tokens, s.tokens = renewed, renewed
+		return nil
+	})
+	if err != nil {
+		return "", err
+	}
+	if ended != nil {
+		s.tokens = nil
+		return "", ended
+	}
+	return s.tokens.Access, nil
+}
+
+// client returns a client of the server's RPCs that presents the access token.
+func (s *session) client() *connect.Client {
+	return connect.NewClient(connecthttp.NewTransport(s.app.http, s.server), s.authorize)
+}
+
+// authorize adds the access token to each call. A call of the one-request kind that is refused for its token is made
+// again, once, with a fresh one.
+func (s *session) authorize(next connect.ClientFunc) connect.ClientFunc {
+	return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
+		token, err := s.access(ctx, "")
+		if err != nil {
+			return nil, s.asRPC(err)
+		}
+		setBearer(ctx, token)
+		stream, err := next(ctx, spec)
+		if err != nil || spec.StreamType != connect.StreamTypeUnary {
+			return stream, err
+		}
+		again := func() (connect.ClientStream, error) {
+			fresh, err := s.access(ctx, token)
+			if err != nil {
+				return nil, s.asRPC(err)
+			}
+			setBearer(ctx, fresh)
+			return next(ctx, spec)
+		}
+		return &retryStream{ClientStream: stream, again: again}, nil
+	}
+}
+
+func setBearer(ctx context.Context, token string) {
+	if info, ok := connect.CallInfoForClientContext(ctx); ok {
+		info.RequestHeader().Set("Authorization", "Bearer "+token)
+	}
+}
+
+// asRPC makes an error of this program's own look like the server's to whoever calls the RPC, text and all, and keeps it
+// for fromRPC.
+func (s *session) asRPC(err error) error {
+	code := connect.CodeUnavailable
+	if errors.Is(err, errNotLoggedIn) {
+		code = connect.CodeUnauthenticated
+	}
+	return connect.NewError(code, err.Error()).WithCause(localError{err})
+}
+
+// localError marks an error that never went to the server.
+type localError struct{ error }
+
+func (e localError) Unwrap() error { return e.error }
+
+// retryStream is a unary call that can be made a second time.
+type retryStream struct {
+	connect.ClientStream
+	again func() (connect.ClientStream, error) // nil once used
+	sent  any
+}
+
+// Send keeps the request for the second time.
+func (r *retryStream) Send(msg any) error {
+	r.sent = msg
+	return r.ClientStream.Send(msg)
+}
+
+// Receive makes the call again when the first was refused for its token.
+func (r *retryStream) Receive(msg any) error {
+	err := r.ClientStream.Receive(msg)
+	if err == nil || connect.CodeOf(err) != connect.CodeUnauthenticated || r.again == nil {
+		return err
+	}
+	again := r.again
+	r.again = nil
+	stream, err := again()
+	if err != nil {
+		return err
+	}
+	_ = r.ClientStream.Close() // it has told all it had to tell
+	r.ClientStream = stream
+	if err := stream.Send(r.sent); err != nil {
+		return err
+	}
+	if err := stream.CloseSend(); err != nil {
+		return err
+	}
+	return stream.Receive(msg)
+}
+
+// host is the server without its scheme, for people.
+func host(server string) string {
+	u, err := url.Parse(server)
+	if err != nil {
+		return server
+	}
+	return u.Host + u.Path
+}
