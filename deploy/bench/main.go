@@ -1,0 +1,101 @@
+// Command bench measures a real paputd from outside, each figure beside a baseline taken in the same run: the disk's bare
+// fsync rate, and a bare net/http server that echoes JSON. Machines differ and are noisy; the ratios carry over.
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+	"time"
+)
+
+// callers are the numbers of concurrent callers that everything is measured with.
+var callers = []int{1, 16, 64}
+
+func main() {
+	duration := flag.Duration("duration", 3*time.Second, "how long to measure each figure")
+	bin := flag.String("bin", "bin", "directory of the binaries")
+	echo := flag.Bool("echo", false, "be the echo server")
+	flag.Parse()
+	if *echo {
+		serveEcho()
+		return
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if err := run(ctx, *bin, *duration); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, bin string, duration time.Duration) error {
+	dir, err := os.MkdirTemp(".", ".bench-") // on the disk that is measured, not on a tmpfs
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+
+	paputd, err := startPaputd(ctx, bin, dir)
+	if err != nil {
+		return err
+	}
+	defer paputd.stop()
+	echo, err := startEcho(ctx)
+	if err != nil {
+		return err
+	}
+	defer echo.stop()
+	if err := paputd.report(bin); err != nil {
+		return err
+	}
+
+	fmt.Printf("\n%-22s %7s %9s %8s %8s %10s %9s %9s\n", "", "callers", "per s", "p50 ms", "p99 ms", "cpu µs/op", "× fsync", "× echo")
+	for _, n := range callers {
+		if err := round(ctx, paputd, echo, dir, n, duration); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// round measures everything at one number of callers, the baselines first.
+func round(ctx context.Context, paputd, echo *process, dir string, n int, duration time.Duration) error {
+	fsync, err := measureFsync(dir, duration)
+	if err != nil {
+		return err
+	}
+	fmt.Printf("%-22s %7d %9.0f\n", "bare write+fsync", 1, fsync)
+	base, err := measure(ctx, echo, n, duration, echoCalls(echo.url, n))
+	if err != nil {
+		return err
+	}
+	base.print("bare JSON echo", n, 0, 0)
+	for _, figure := range []struct {
+		name    string
+		durable bool
+		calls   func(context.Context, *process, int) ([]func(context.Context) error, error)
+	}{
+		{"CreateMemos (RPC)", true, createCalls},
+		{"refresh grant", true, refreshCalls},
+		{"tools/call search", false, toolCalls},
+		{"tools/call categories", false, categoryCalls},
+	} {
+		calls, err := figure.calls(ctx, paputd, n)
+		if err != nil {
+			return fmt.Errorf("%s: %w", figure.name, err)
+		}
+		got, err := measure(ctx, paputd, n, duration, calls)
+		if err != nil {
+			return fmt.Errorf("%s: %w", figure.name, err)
+		}
+		if figure.durable {
+			got.print(figure.name, n, fsync, base.perSecond)
+		} else {
+			got.print(figure.name, n, 0, base.perSecond)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,192 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/paput/paput/deploy/visitor"
+)
+
+// clockTicks is the unit of CPU times in /proc (sysconf _SC_CLK_TCK, 100 on every Linux).
+const clockTicks = 100
+
+// process is a server that is measured from outside.
+type process struct {
+	cmd     *exec.Cmd
+	url     string
+	started time.Duration // until the first 200
+	data    string
+	person  *visitor.Visitor
+	token   *visitor.Token
+}
+
+func startPaputd(ctx context.Context, bin, dir string) (*process, error) {
+	address, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	events, err := freeAddress()
+	if err != nil {
+		return nil, err
+	}
+	data := filepath.Join(dir, "data")
+	cmd := exec.CommandContext(ctx, filepath.Join(bin, "paputd"), "serve", "--data", data, "--listen", address, "--nats-listen", events)
+	cmd.Stderr = os.Stderr
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return nil, fmt.Errorf("start paputd: %w; run make build first", err)
+	}
+	p := &process{cmd: cmd, data: data, url: "http://localhost:" + address[strings.LastIndex(address, ":")+1:]}
+	if err := waitFor(ctx, "http://"+address+"/readyz"); err != nil {
+		p.stop()
+		return nil, err
+	}
+	p.started = time.Since(begin)
+	const email, password = "bench@example.com", "correct horse battery"
+	add := exec.CommandContext(ctx, filepath.Join(bin, "paputd"), "account", "add", "--data", data, "--email", email, "--password-stdin")
+	add.Stdin = strings.NewReader(password)
+	if out, err := add.CombinedOutput(); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("paputd account add: %w: %s", err, out)
+	}
+	p.person = visitor.New(p.url, email, password)
+	if p.token, err = p.person.LogIn(ctx, "paput.read", "paput.write"); err != nil {
+		p.stop()
+		return nil, fmt.Errorf("log in: %w", err)
+	}
+	return p, nil
+}
+
+func startEcho(ctx context.Context) (*process, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, self, "-echo")
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	address, err := bufio.NewReader(out).ReadString('\n')
+	if err != nil {
+		return nil, err
+	}
+	return &process{cmd: cmd, url: "http://" + strings.TrimSpace(address)}, nil
+}
+
+// serveEcho is the baseline: net/http, one JSON decode and one encode, nothing else.
+func serveEcho() {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println(l.Addr())
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(echoHandler)}
+	_ = server.Serve(l)
+}
+
+func (p *process) stop() {
+	_ = p.cmd.Process.Signal(os.Interrupt)
+	_ = p.cmd.Wait()
+}
+
+// report prints what does not depend on load.
+func (p *process) report(bin string) error {
+	fmt.Printf("start to first 200 from /readyz   %d ms\n", p.started.Milliseconds())
+	rss, err := p.memory()
+	if err != nil {
+		return err
+	}
+	fmt.Printf("resident memory, idle             %d MB\n", rss>>20)
+	for _, name := range []string{"paputd", "paput"} {
+		info, err := os.Stat(filepath.Join(bin, name))
+		if err != nil {
+			return err
+		}
+		fmt.Printf("size of %-8s                  %d MB\n", name, info.Size()>>20)
+	}
+	return nil
+}
+
+// cpu returns the processor time the process has used so far.
+func (p *process) cpu() (time.Duration, error) {
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	// The second field is the command in parentheses, which may hold spaces.
+	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+	if len(fields) < 13 {
+		return 0, errors.New("/proc/…/stat is shorter than expected")
+	}
+	user, err := strconv.ParseInt(fields[11], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	system, err := strconv.ParseInt(fields[12], 10, 64)
+	if err != nil {
+		return 0, err
+	}
+	return time.Duration(user+system) * time.Second / clockTicks, nil
+}
+
+// memory returns the resident set size in bytes.
+func (p *process) memory() (int64, error) {
+	statm, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", p.cmd.Process.Pid))
+	if err != nil {
+		return 0, err
+	}
+	fields := strings.Fields(string(statm))
+	if len(fields) < 2 {
+		return 0, errors.New("/proc/…/statm is shorter than expected")
+	}
+	pages, err := strconv.ParseInt(fields[1], 10, 64)
+	return pages * int64(os.Getpagesize()), err
+}
+
+func freeAddress() (string, error) {
+	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	defer l.Close()
+	return l.Addr().String(), nil
+}
+
+func waitFor(ctx context.Context, url string) error {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	for {
+		req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			return err
+		}
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_, _ = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return nil
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s did not answer: %w", url, ctx.Err())
+		case <-time.After(2 * time.Millisecond):
+		}
+	}
+}
