@@ -42,7 +42,7 @@ type Log struct {
 
 	// waiting guards what Wait looks at.
 	waiting   sync.Mutex
-	committed int64
+	committed head
 	moved     chan struct{} // closed when committed has moved; nil when nobody waits
 }
 
@@ -85,7 +85,7 @@ func (l *Log) open(ctx context.Context, c Config) (err error) {
 	if l.head, err = l.readHead(ctx); err != nil {
 		return err
 	}
-	l.committed = l.head.position
+	l.committed = l.head.clone()
 	return l.catchUp(ctx)
 }
 

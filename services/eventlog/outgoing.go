@@ -77,10 +77,9 @@ func (l *Log) collectOutgoing(rows *sql.Rows) ([]Outgoing, error) {
 	return batch, rows.Err()
 }
 
-// LastOrdinal is the ordinal of a relay's last committed record, 0 when there is none.
-func (l *Log) LastOrdinal(ctx context.Context, relay string) (ordinal int64, err error) {
-	if err = l.DB().QueryRowContext(ctx, selectOrdinal, relay).Scan(&ordinal); err != nil {
-		return 0, fmt.Errorf("find the end of relay %s: %w", relay, err)
-	}
-	return ordinal, nil
+// Ordinal is the ordinal of a relay's last committed record, 0 when there is none.
+func (l *Log) Ordinal(relay string) int64 {
+	l.waiting.Lock()
+	defer l.waiting.Unlock()
+	return l.committed.ordinals[relay]
 }

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"iter"
+	"maps"
 	"time"
 )
 
@@ -72,7 +73,7 @@ func (l *Log) after(ctx context.Context, position int64) ([]Record, error) {
 func (l *Log) Last() int64 {
 	l.waiting.Lock()
 	defer l.waiting.Unlock()
-	return l.committed
+	return l.committed.position
 }
 
 // Wait returns nil as soon as a record after position is committed. It returns ErrClosed when the log stops first.
@@ -99,7 +100,7 @@ func (l *Log) Wait(ctx context.Context, position int64) error {
 func (l *Log) watch(position int64) (moved <-chan struct{}, there bool) {
 	l.waiting.Lock()
 	defer l.waiting.Unlock()
-	if l.committed > position {
+	if l.committed.position > position {
 		return nil, true
 	}
 	if l.moved == nil {
@@ -109,13 +110,14 @@ func (l *Log) watch(position int64) (moved <-chan struct{}, there bool) {
 }
 
 // announce tells everyone who waits how far the log is.
-func (l *Log) announce(position int64) {
+func (l *Log) announce(h head) {
 	l.waiting.Lock()
 	defer l.waiting.Unlock()
-	if l.committed == position {
+	if l.committed.position == h.position {
 		return
 	}
-	l.committed = position
+	l.committed.position = h.position
+	maps.Copy(l.committed.ordinals, h.ordinals)
 	if l.moved != nil {
 		close(l.moved)
 		l.moved = nil

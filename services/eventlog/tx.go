@@ -110,8 +110,11 @@ func (tx *Tx) append(stream string, e proto.Message) error {
 // kindFor returns the kind of a stream, when e is an event of it.
 func (l *Log) kindFor(stream string, e proto.Message) (Kind, error) {
 	kind, known := l.kinds[kindOf(stream)]
-	if !known || len(stream) <= len(kind.Name)+1 || strings.Count(stream, "/") != 1 {
+	if !known || len(stream) <= len(kind.Name)+1 {
 		return kind, fmt.Errorf("append to %q: it is not a stream of a registered kind", stream)
+	}
+	if strings.ContainsFunc(stream, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return kind, fmt.Errorf("append to %q: a stream's name has only printable ASCII characters", stream)
 	}
 	if e == nil || e.ProtoReflect().Type() != kind.Event.ProtoReflect().Type() {
 		return kind, fmt.Errorf("append to %s: the event is not a %s", stream, proto.MessageName(kind.Event))

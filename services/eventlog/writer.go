@@ -145,7 +145,7 @@ func (l *Log) commit(ctx context.Context, before head) error {
 	if err := l.exec(ctx, "COMMIT"); err != nil {
 		return err
 	}
-	l.announce(l.head.position)
+	l.announce(l.head)
 	return nil
 }
 

@@ -1,0 +1,157 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/paput/paput/services/eventlog"
+)
+
+const (
+	// window is how many messages are on their way without an answer.
+	window = 512
+	// ackTimeout is how long an answer may take.
+	ackTimeout = 10 * time.Second
+	// lookInterval is how often an idle stream is looked at, to see that nobody has removed or added anything.
+	lookInterval = 5 * time.Second
+)
+
+var errMoved = errors.New("its last sequence is not what it was left at")
+
+// follower publishes the events of one relay.
+type follower struct {
+	relay   *Relay
+	js      jetstream.JetStream
+	stream  string
+	ordinal int64 // of the last event that the stream is known to have
+}
+
+func newFollower(r *Relay, stream string) (*follower, error) {
+	js, err := jetstream.New(r.conn,
+		jetstream.WithPublishAsyncMaxPending(2*window), jetstream.WithPublishAsyncTimeout(ackTimeout))
+	if err != nil {
+		return nil, err
+	}
+	return &follower{relay: r, js: js, stream: stream}, nil
+}
+
+// isOvertaken says whether somebody else published the same event first, which is no fault.
+func isOvertaken(err error) bool {
+	var e *jetstream.APIError
+	return errors.As(err, &e) && (e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequence ||
+		e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
+}
+
+// follow finds out where the stream stands and publishes from there, until something fails or ctx is done.
+func (f *follower) follow(ctx context.Context) error {
+	if err := f.attach(ctx); err != nil {
+		return err
+	}
+	for {
+		position := f.relay.log.Last()
+		if err := f.publish(ctx); err != nil {
+			return err
+		}
+		f.relay.note(ctx, f.stream, f.ordinal, nil)
+		if err := f.await(ctx, position); err != nil {
+			return err
+		}
+	}
+}
+
+// await returns when the log has moved on. Meanwhile it looks at the stream now and then.
+func (f *follower) await(ctx context.Context, position int64) error {
+	for {
+		waiting, cancel := context.WithTimeout(ctx, lookInterval)
+		err := f.relay.log.Wait(waiting, position)
+		cancel()
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		last, err := f.last(ctx)
+		if err != nil {
+			return err
+		}
+		if last != f.ordinal {
+			return errMoved
+		}
+	}
+}
+
+// last is the last sequence of the stream.
+func (f *follower) last(ctx context.Context) (int64, error) {
+	s, err := f.js.Stream(ctx, f.stream)
+	if err != nil {
+		return 0, err
+	}
+	return sequence(s.CachedInfo().State.LastSeq)
+}
+
+// publish sends everything that the log has and the stream has not. The answers come in order: the first that is an error
+// dooms all that were sent after it, because each is sent on condition that the one before is there.
+func (f *follower) publish(ctx context.Context) error {
+	var sent []jetstream.PubAckFuture
+	for o, err := range f.relay.log.Outgoing(ctx, f.stream, f.ordinal) {
+		if err != nil {
+			return err
+		}
+		future, err := f.send(o)
+		if err != nil {
+			return err
+		}
+		if sent = append(sent, future); len(sent) < window {
+			continue
+		}
+		if err := f.confirm(ctx, sent[0]); err != nil {
+			return err
+		}
+		sent = sent[1:]
+	}
+	for _, future := range sent {
+		if err := f.confirm(ctx, future); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *follower) send(o eventlog.Outgoing) (jetstream.PubAckFuture, error) {
+	m, err := f.relay.message(o)
+	if err != nil {
+		return nil, err
+	}
+	future, err := f.js.PublishMsgAsync(m, jetstream.WithExpectStream(f.stream),
+		jetstream.WithExpectLastSequence(uint64(o.Ordinal-1)), // #nosec G115 -- ordinals count from 1
+		jetstream.WithRetryAttempts(0))
+	if err != nil {
+		return nil, fmt.Errorf("publish ordinal %d: %w", o.Ordinal, err)
+	}
+	return future, nil
+}
+
+// confirm waits for the answer to the message after f.ordinal.
+func (f *follower) confirm(ctx context.Context, future jetstream.PubAckFuture) error {
+	select {
+	case ack := <-future.Ok():
+		last, err := sequence(ack.Sequence)
+		if err != nil {
+			return err
+		}
+		if last != f.ordinal+1 {
+			return fmt.Errorf("ordinal %d became sequence %d", f.ordinal+1, last)
+		}
+		f.ordinal = last
+		return nil
+	case err := <-future.Err():
+		return fmt.Errorf("publish ordinal %d: %w", f.ordinal+1, err)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
