@@ -1,0 +1,195 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"connectrpc.com/connect/v2"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// A caller is whoever sent a message.
+type caller struct {
+	// bearer goes with every RPC; empty when the client adds a token of its own.
+	bearer string
+	// scopes are those granted, without the ones they imply.
+	scopes []string
+	// local says that the caller is the person at this machine: every tool is listed and the services alone decide.
+	local bool
+}
+
+// may says whether the caller's scopes allow what scope allows.
+func (c *caller) may(scope string) bool {
+	if c.local || scope == "" || scope == "authenticated" {
+		return true
+	}
+	for _, have := range c.scopes {
+		if have == scope || slices.Contains(implied(have), scope) {
+			return true
+		}
+	}
+	return false
+}
+
+// implied lists what a scope allows besides itself.
+func implied(scope string) []string {
+	switch scope {
+	case "paput.publish":
+		return []string{"paput.write", "paput.capture", "paput.read"}
+	case "paput.write":
+		return []string{"paput.capture", "paput.read"}
+	default:
+		return nil
+	}
+}
+
+// errToken says that a service did not accept the caller's token.
+var errToken = errors.New("the access token is unknown, expired or revoked")
+
+// A scopeError says that the caller's token does not reach as far as the tool.
+type scopeError struct{ scope string }
+
+func (e scopeError) Error() string {
+	return "this needs the scope " + e.scope + ", which the access token does not have"
+}
+
+// appendCall calls the tool's RPC and appends the result of a tools/call. What the model can mend, and what it can only
+// tell its user, is a result with isError. An error is returned for what the transport must answer: a scopeError or
+// errToken, and the context's own error when the caller has gone.
+func (s *Server) appendCall(ctx context.Context, dst []byte, t *tool, arguments []byte, c *caller, modern bool) ([]byte, error) {
+	if !c.may(t.scope) {
+		return dst, scopeError{t.scope}
+	}
+	request := t.request.New()
+	if err := t.in.read(request, arguments); err != nil {
+		return s.appendFailure(dst, err.Error(), modern), nil
+	}
+	response := t.response.New()
+	if err := s.invoke(ctx, t, request, response, c); err != nil {
+		text, err := s.explain(ctx, t, err, c)
+		if err != nil {
+			return dst, err
+		}
+		return s.appendFailure(dst, text, modern), nil
+	}
+	start := len(dst)
+	dst, err := s.appendSuccess(dst, t, response, modern)
+	if err != nil {
+		return s.appendFailure(dst[:start], s.internal(ctx, t.name, err), modern), nil
+	}
+	return dst, nil
+}
+
+func (s *Server) invoke(ctx context.Context, t *tool, request, response protoreflect.Message, c *caller) error {
+	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
+	defer cancel()
+	ctx, info := connect.NewClientContext(ctx)
+	if c.bearer != "" {
+		info.RequestHeader().Set("Authorization", "Bearer "+c.bearer)
+	}
+	return s.client.CallUnary(ctx, t.spec, request.Interface(), response.Interface())
+}
+
+// explain turns the error of an RPC into a sentence for the model, or into an error that the transport must answer.
+func (s *Server) explain(ctx context.Context, t *tool, err error, c *caller) (string, error) {
+	if ctx.Err() != nil {
+		return "", ctx.Err()
+	}
+	said := ""
+	var rpc *connect.Error
+	if errors.As(err, &rpc) {
+		said = rpc.Message()
+	}
+	switch code := connect.CodeOf(err); code {
+	case connect.CodeInvalidArgument, connect.CodeNotFound, connect.CodeAlreadyExists, connect.CodeFailedPrecondition,
+		connect.CodeAborted, connect.CodeOutOfRange, connect.CodeResourceExhausted, connect.CodePermissionDenied:
+		if said != "" {
+			return said, nil
+		}
+		return code.String(), nil
+	case connect.CodeUnauthenticated:
+		if !c.local {
+			return "", errToken
+		}
+		if said != "" {
+			return said, nil
+		}
+		return errToken.Error(), nil
+	case connect.CodeDeadlineExceeded:
+		return "Paput did not answer in time. The call may still have been carried out: look before you repeat it.", nil
+	case connect.CodeUnavailable:
+		id := s.newID("err")
+		s.log.WarnContext(ctx, "tool unavailable", "tool", t.name, "error_id", id, "error", err)
+		return fmt.Sprintf("Paput cannot be reached right now. Try again in a moment (error %s).", id), nil
+	default:
+		return s.internal(ctx, t.name, err), nil
+	}
+}
+
+// internal logs an error that nobody outside may see and returns what to say instead.
+func (s *Server) internal(ctx context.Context, what string, err error) string {
+	id := s.newID("err")
+	s.log.ErrorContext(ctx, "mcp call failed", "what", what, "error_id", id, "error", err)
+	return fmt.Sprintf("Something went wrong inside Paput (error %s). Trying again may help; if not, tell the operator this number.", id)
+}
+
+// appendSuccess appends a result with structured content and the same as text.
+func (s *Server) appendSuccess(dst []byte, t *tool, response protoreflect.Message, modern bool) ([]byte, error) {
+	scratch := s.buffers.get()
+	defer s.buffers.put(scratch)
+	failed, all := t.failures(response)
+	outline := *scratch
+	switch {
+	case failed > 0 && failed == all:
+		outline = fmt.Appendf(outline, "Nothing was done: %d of %d failed.\n", failed, all)
+	case failed > 0:
+		outline = fmt.Appendf(outline, "%d of %d failed; the others were carried out.\n", failed, all)
+	case t.foundNothing(response):
+		outline = append(outline, "Nothing found.\n"...)
+	}
+	outline = t.out.appendOutline(outline, response, "")
+	*scratch = outline
+
+	dst = append(dst, `{"content":[{"type":"text","text":`...)
+	dst = appendQuoted(dst, outline)
+	dst = append(dst, `}],"structuredContent":`...)
+	dst, err := t.out.appendJSON(dst, response)
+	if err != nil {
+		return dst, err
+	}
+	if failed > 0 {
+		dst = append(dst, `,"isError":true`...)
+	}
+	return s.appendTail(dst, modern), nil
+}
+
+// foundNothing says whether the response has lists and all of them are empty.
+func (t *tool) foundNothing(response protoreflect.Message) bool {
+	lists := false
+	for _, f := range t.out.fields {
+		if !f.list {
+			continue
+		}
+		if lists = true; response.Has(f.desc) {
+			return false
+		}
+	}
+	return lists
+}
+
+// appendFailure appends a result that says what went wrong.
+func (s *Server) appendFailure(dst []byte, text string, modern bool) []byte {
+	dst = append(dst, `{"content":[{"type":"text","text":`...)
+	dst = appendQuoted(dst, text)
+	return s.appendTail(append(dst, `}],"isError":true`...), modern)
+}
+
+// appendTail closes a result; from 2026-07-28 on each says that it is complete and whose it is.
+func (s *Server) appendTail(dst []byte, modern bool) []byte {
+	if modern {
+		dst = append(dst, s.modernTail...)
+	}
+	return append(dst, '}')
+}

@@ -1,0 +1,187 @@
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"strconv"
+	"sync"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// answer appends the whole answer to a request. code is that of a JSON-RPC error, 0 for a result. An error is what
+// appendCall returns one for. A panic is answered without its text.
+func (s *Server) answer(ctx context.Context, dst []byte, m *message, c *caller, modern bool, notes chan mcp.JSONRPCNotification) (out []byte, code int, err error) {
+	start := len(dst)
+	defer func() {
+		if r := recover(); r != nil {
+			text := s.internal(ctx, m.method, fmt.Errorf("panic: %v\n%s", r, debug.Stack()))
+			out, code, err = appendError(dst[:start], m.id, &rpcError{code: mcp.INTERNAL_ERROR, text: text}), mcp.INTERNAL_ERROR, nil
+		}
+	}()
+	var fault *rpcError
+	out, fault, err = s.appendResult(ctx, append(appendHead(dst, m.id), `,"result":`...), m, c, modern, notes)
+	switch {
+	case err != nil:
+		return dst[:start], 0, err
+	case fault != nil:
+		return appendError(dst[:start], m.id, fault), fault.code, nil
+	default:
+		return append(out, '}'), 0, nil
+	}
+}
+
+// answerWithNotes is answer for a call that may report on its way: it calls note for each notification as it comes, all of
+// them before it returns.
+func (s *Server) answerWithNotes(ctx context.Context, m *message, c *caller, modern bool, note func(mcp.JSONRPCNotification)) (out []byte, code int, err error) {
+	notes := make(chan mcp.JSONRPCNotification, 256)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		out, code, err = s.answer(ctx, nil, m, c, modern, notes)
+	}()
+	for {
+		select {
+		case n := <-notes:
+			note(n)
+		case <-done:
+			for len(notes) > 0 {
+				note(<-notes)
+			}
+			return out, code, err
+		}
+	}
+}
+
+func (s *Server) appendResult(ctx context.Context, dst []byte, m *message, c *caller, modern bool, notes chan mcp.JSONRPCNotification) ([]byte, *rpcError, error) {
+	switch mcp.MCPMethod(m.method) {
+	case mcp.MethodToolsCall:
+		if t := s.tools[m.tool]; t != nil {
+			dst, err := s.appendCall(ctx, dst, t, m.arguments, c, modern)
+			return dst, nil, err
+		}
+		if s.mcp.GetTool(m.tool) == nil {
+			return dst, &rpcError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("there is no tool %q", m.tool)}, nil
+		}
+	case mcp.MethodToolsList:
+		if list, err := s.list(ctx, m, c, modern); list != nil || err != nil {
+			return append(dst, list...), nil, err
+		}
+	}
+	return s.dispatch(ctx, dst, m, c, notes)
+}
+
+// dispatch lets mcp-go answer. Each request is a session of its own, so that nobody's message can touch another's.
+func (s *Server) dispatch(ctx context.Context, dst []byte, m *message, c *caller, notes chan mcp.JSONRPCNotification) ([]byte, *rpcError, error) {
+	if notes == nil {
+		notes = make(chan mcp.JSONRPCNotification, 1)
+	}
+	id := strconv.FormatUint(s.sessions.Add(1), 10)
+	ctx = context.WithValue(s.mcp.WithContext(ctx, &session{id: id, notes: notes}), callerKey{}, c)
+	// Only the parts that have been read are handed on: encoding/json would find others, such as "Method".
+	request := append([]byte(`{"jsonrpc":"2.0","id":1,"method":`), appendQuoted(nil, m.method)...)
+	request = append(append(append(request, `,"params":`...), m.params...), '}')
+	switch answer := s.mcp.HandleMessage(ctx, request).(type) {
+	case mcp.JSONRPCResponse:
+		result, err := json.Marshal(answer.Result)
+		if err != nil {
+			return dst, &rpcError{code: mcp.INTERNAL_ERROR, text: s.internal(ctx, m.method, err)}, nil
+		}
+		return append(dst, result...), nil, nil
+	case mcp.JSONRPCError:
+		return dst, s.fault(ctx, m, answer.Error), nil
+	default:
+		err := fmt.Errorf("an answer of type %T", answer)
+		return dst, &rpcError{code: mcp.INTERNAL_ERROR, text: s.internal(ctx, m.method, err)}, nil
+	}
+}
+
+// fault says in our words what mcp-go says in the words of encoding/json and of its handlers.
+func (s *Server) fault(ctx context.Context, m *message, e mcp.JSONRPCErrorDetails) *rpcError {
+	switch e.Code {
+	case mcp.INVALID_REQUEST, mcp.PARSE_ERROR:
+		return &rpcError{code: mcp.INVALID_PARAMS, text: "the params of " + m.method + " have the wrong shape"}
+	case mcp.INTERNAL_ERROR:
+		return &rpcError{code: e.Code, text: s.internal(ctx, m.method, errors.New(e.Message))}
+	}
+	fault := &rpcError{code: e.Code, text: e.Message}
+	if e.Data != nil {
+		fault.data, _ = json.Marshal(e.Data)
+	}
+	return fault
+}
+
+type callerKey struct{}
+
+// allowed leaves those tools that the caller's scopes allow.
+func (s *Server) allowed(ctx context.Context, tools []mcp.Tool) []mcp.Tool {
+	c, _ := ctx.Value(callerKey{}).(*caller)
+	if c == nil {
+		return nil
+	}
+	allowed := tools[:0]
+	for _, t := range tools {
+		if rpc := s.tools[t.Name]; rpc == nil || c.may(rpc.scope) {
+			allowed = append(allowed, t)
+		}
+	}
+	return allowed
+}
+
+// listCache keeps the lists of tools as they are sent: there are as many as sets of scopes.
+type listCache struct {
+	mu sync.RWMutex
+	of map[listKey][]byte
+}
+
+type listKey struct {
+	modern bool
+	// scopes has a bit for each of Server.scopes that the caller's allow.
+	scopes uint64
+}
+
+// list returns the result of tools/list; nil when the request asks for something else than the whole list.
+func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) ([]byte, error) {
+	plain := true
+	_ = eachMember(m.params, func(name, _ []byte) error {
+		plain = plain && string(name) == "_meta"
+		return nil
+	})
+	if !plain {
+		return nil, nil
+	}
+	key := listKey{modern: modern}
+	for i, scope := range s.scopes {
+		if c.may(scope) {
+			key.scopes |= 1 << i
+		}
+	}
+	s.lists.mu.RLock()
+	list := s.lists.of[key]
+	s.lists.mu.RUnlock()
+	if list != nil {
+		return list, nil
+	}
+	list, fault, err := s.dispatch(ctx, nil, m, c, nil)
+	if fault != nil || err != nil {
+		return nil, err
+	}
+	s.lists.mu.Lock()
+	defer s.lists.mu.Unlock()
+	s.lists.of[key] = list
+	return list, nil
+}
+
+// A session is what mcp-go knows of the sender of one request.
+type session struct {
+	id    string
+	notes chan mcp.JSONRPCNotification
+}
+
+func (s *session) SessionID() string                                   { return s.id }
+func (s *session) Initialize()                                         {}
+func (s *session) Initialized() bool                                   { return true }
+func (s *session) NotificationChannel() chan<- mcp.JSONRPCNotification { return s.notes }

@@ -1,0 +1,400 @@
+package mcp
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"mime"
+	"net/http"
+	"net/url"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"github.com/mark3labs/mcp-go/mcp"
+
+	"github.com/paput/paput/proto/gen/paput/oauth/v1/oauthv1connect"
+)
+
+// DefaultMaxBody is how large a message may be, in bytes.
+const DefaultMaxBody = 5 << 20
+
+// HTTPConfig is what the Streamable HTTP transport needs. Only PublicURL is required.
+type HTTPConfig struct {
+	// PublicURL is the address that people give to their clients, such as https://mcp.example.com. The endpoint is that
+	// URL itself and its /mcp; the Host and Origin of requests are checked against it. Loopback addresses of any port
+	// stand for each other.
+	PublicURL string
+	// Tokens says what a caller's token is worth; nil means to ask through the server's own Client.
+	Tokens oauthv1connect.OAuthServiceClient
+	// Hosts and Origins are allowed besides those of PublicURL: "paput.internal:8080", "https://inspector.example.com".
+	Hosts, Origins []string
+	// ChallengeScope is what a client without a token is told to ask for; empty means "paput.read paput.write".
+	ChallengeScope string
+	// MaxBody bounds a message, in bytes; 0 means DefaultMaxBody.
+	MaxBody int64
+	// KeepAlive is the time between two signs of life on an open stream; 0 means 20 seconds. At each the token is looked
+	// up again, and the stream ends with it.
+	KeepAlive time.Duration
+	// Log replaces the server's own.
+	Log *slog.Logger
+}
+
+// handler is the Streamable HTTP transport.
+type handler struct {
+	s         *Server
+	log       *slog.Logger
+	tokens    oauthv1connect.OAuthServiceClient
+	gate      gate
+	base      string
+	resources []string
+	// metadata are the addresses of the protected-resource metadata of the URL itself and of its /mcp.
+	metadata  [2]string
+	scope     string
+	maxBody   int64
+	keepAlive time.Duration
+}
+
+// Handler returns the handler of the endpoint. It answers at the path of PublicURL and at its /mcp, with or without a slash
+// at the end, and 404 elsewhere.
+//
+// A request passes these checks, in this order: path (404), Host and Origin (403), a token in the URL or two Authorization
+// headers (400), the token (401), method (405), content type (415), size (413), JSON (400), and for a tool the scope (403).
+// So whoever has no token learns nothing but where to get one, by any method; only OPTIONS is answered without.
+//
+// The answer is JSON unless the client's Accept names text/event-stream and not application/json. A missing or odd Accept
+// is no error. Streams are used where a request stays open, for subscriptions/listen, or reports progress.
+func (s *Server) Handler(c HTTPConfig) (http.Handler, error) {
+	public, err := url.Parse(c.PublicURL)
+	if err != nil || public.Host == "" || public.Scheme != "http" && public.Scheme != "https" {
+		return nil, fmt.Errorf("mcp: the public URL %q is not of the form https://host", c.PublicURL)
+	}
+	h := &handler{
+		s:         s,
+		log:       c.Log,
+		tokens:    c.Tokens,
+		gate:      newGate(public, c.Hosts, c.Origins),
+		base:      strings.TrimSuffix(public.Path, "/"),
+		scope:     c.ChallengeScope,
+		maxBody:   c.MaxBody,
+		keepAlive: c.KeepAlive,
+	}
+	origin := public.Scheme + "://" + public.Host
+	h.resources = []string{origin + h.base, origin + h.base + "/mcp"}
+	for i, path := range []string{h.base, h.base + "/mcp"} {
+		// RFC 9728, section 3.1: the well-known part goes between host and path.
+		h.metadata[i] = origin + "/.well-known/oauth-protected-resource" + path
+	}
+	if h.log == nil {
+		h.log = s.log
+	}
+	if h.tokens == nil {
+		h.tokens = oauthv1connect.NewOAuthServiceClient(s.client)
+	}
+	if h.scope == "" {
+		h.scope = "paput.read paput.write"
+	}
+	if h.maxBody == 0 {
+		h.maxBody = DefaultMaxBody
+	}
+	if h.keepAlive == 0 {
+		h.keepAlive = 20 * time.Second
+	}
+	return h, nil
+}
+
+// ServeHTTP implements http.Handler.
+func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := &exchange{h: h, w: w, r: r}
+	defer func() {
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler { //nolint:errorlint // panicked by identity
+				panic(p)
+			}
+			text := h.s.internal(r.Context(), "http", fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			x.fail(http.StatusInternalServerError, nil, &rpcError{code: mcp.INTERNAL_ERROR, text: text})
+		}
+	}()
+	x.serve()
+}
+
+// An exchange is one HTTP request and its answer.
+type exchange struct {
+	h *handler
+	w http.ResponseWriter
+	r *http.Request
+	// metadata is where the client reads how to get a token for what it asked for.
+	metadata string
+	started  bool
+}
+
+func (x *exchange) serve() {
+	if !x.find() || !x.pass() {
+		return
+	}
+	if x.r.Method == http.MethodOptions {
+		x.start(http.StatusNoContent)
+		return
+	}
+	c, ok := x.authenticate()
+	if !ok {
+		return
+	}
+	if x.r.Method != http.MethodPost {
+		x.w.Header().Set("Allow", "POST, OPTIONS")
+		x.fail(http.StatusMethodNotAllowed, nil, &rpcError{code: mcp.INVALID_REQUEST, text: "send messages by POST"})
+		return
+	}
+	if kind, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		x.fail(http.StatusUnsupportedMediaType, nil, &rpcError{code: mcp.INVALID_REQUEST, text: "the Content-Type must be application/json"})
+		return
+	}
+	body := x.h.s.buffers.get()
+	defer x.h.s.buffers.put(body)
+	if !x.read(body) {
+		return
+	}
+	x.message(*body, c)
+}
+
+// find answers 404 for a path that is not the endpoint.
+func (x *exchange) find() bool {
+	path := strings.TrimSuffix(x.r.URL.Path, "/")
+	switch path {
+	case x.h.base:
+		x.metadata = x.h.metadata[0]
+	case x.h.base + "/mcp":
+		x.metadata = x.h.metadata[1]
+	default:
+		http.NotFound(x.w, x.r)
+		return false
+	}
+	return true
+}
+
+// read reads the body, up to its bound.
+func (x *exchange) read(into *[]byte) bool {
+	tooLarge := &rpcError{code: mcp.INVALID_REQUEST, text: fmt.Sprintf("a message may have at most %d bytes", x.h.maxBody)}
+	if x.r.ContentLength > x.h.maxBody {
+		x.w.Header().Set("Connection", "close")
+		x.fail(http.StatusRequestEntityTooLarge, nil, tooLarge)
+		return false
+	}
+	err := readAll(into, http.MaxBytesReader(x.w, x.r.Body, x.h.maxBody))
+	if err == nil {
+		return true
+	}
+	var over *http.MaxBytesError
+	if errors.As(err, &over) {
+		x.fail(http.StatusRequestEntityTooLarge, nil, tooLarge)
+		return false
+	}
+	x.fail(http.StatusBadRequest, nil, &rpcError{code: mcp.PARSE_ERROR, text: "the body could not be read"})
+	return false
+}
+
+func readAll(into *[]byte, r io.Reader) error {
+	b := *into
+	for {
+		if len(b) == cap(b) {
+			b = append(b, 0)[:len(b)]
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		*into = b
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// message answers one JSON-RPC message.
+func (x *exchange) message(body []byte, c *caller) {
+	m, fault := parse(body)
+	if fault != nil {
+		x.fail(http.StatusBadRequest, m.id, fault)
+		return
+	}
+	if m.id == nil || m.response {
+		// A notification; cancelled means nothing here, because each request is its own connection: closing that cancels it.
+		x.start(http.StatusAccepted)
+		return
+	}
+	modern := mcp.IsModernProtocol(m.meta.version) || mcp.IsModernProtocol(x.r.Header.Get(mcp.HeaderProtocolVersion))
+	if fault := x.checkVersion(&m, modern); fault != nil {
+		x.fail(http.StatusBadRequest, m.id, fault)
+		return
+	}
+	if modern && m.method == string(mcp.MethodSubscriptionsListen) {
+		x.listen(&m, c)
+		return
+	}
+	ctx := x.r.Context()
+	if !modern {
+		// Up to 2025-11-25 a lost connection does not cancel a request.
+		ctx = context.WithoutCancel(ctx)
+	}
+	if m.tool != "" && x.h.s.tools[m.tool] == nil {
+		x.stream(ctx, &m, c, modern)
+		return
+	}
+	answer := x.h.s.buffers.get()
+	defer x.h.s.buffers.put(answer)
+	out, code, err := x.h.s.answer(ctx, *answer, &m, c, modern, nil)
+	*answer = out
+	x.reply(out, code, err, modern)
+}
+
+// reply sends the outcome of Server.answer.
+func (x *exchange) reply(answer []byte, code int, err error, modern bool) {
+	var scope scopeError
+	switch {
+	case err == nil:
+		x.send(statusOf(code, modern), answer)
+	case errors.Is(err, errToken):
+		x.invalidToken()
+	case errors.As(err, &scope):
+		x.insufficientScope(scope)
+	default:
+		// The client has gone.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// statusOf maps a JSON-RPC error code to a status as 2026-07-28 asks; before, every answer to a request was 200.
+func statusOf(code int, modern bool) int {
+	switch {
+	case code == 0 || !modern:
+		return http.StatusOK
+	case code == mcp.METHOD_NOT_FOUND:
+		return http.StatusNotFound
+	case code == mcp.INTERNAL_ERROR:
+		return http.StatusOK
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// send sends a whole answer, as JSON or, for a client that takes nothing else, as the one event of a stream.
+func (x *exchange) send(status int, answer []byte) {
+	header := x.w.Header()
+	if status == http.StatusOK && !x.takes("application/json") && x.takes("text/event-stream") {
+		x.startStream()
+		_ = x.event(answer)
+		return
+	}
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	x.start(status)
+	_, _ = x.w.Write(answer)
+}
+
+// fail sends an error answer to a request that could not be read.
+func (x *exchange) fail(status int, id []byte, e *rpcError) {
+	if x.started {
+		return
+	}
+	header := x.w.Header()
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	x.start(status)
+	_, _ = x.w.Write(appendError(nil, id, e))
+}
+
+func (x *exchange) start(status int) {
+	x.started = true
+	x.w.WriteHeader(status)
+}
+
+// takes says whether the client's Accept allows a type. None allows JSON.
+func (x *exchange) takes(kind string) bool {
+	accept := x.r.Header.Values("Accept")
+	if len(accept) == 0 {
+		return kind == "application/json"
+	}
+	for _, line := range accept {
+		for part := range strings.SplitSeq(line, ",") {
+			name, _, _ := strings.Cut(part, ";")
+			name = strings.ToLower(strings.TrimSpace(name))
+			main, _, _ := strings.Cut(kind, "/")
+			if name == kind || name == main+"/*" || name == "*/*" && kind == "application/json" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// checkVersion checks what a request says of its protocol version, in its headers and in itself.
+func (x *exchange) checkVersion(m *message, modern bool) *rpcError {
+	version := x.r.Header.Get(mcp.HeaderProtocolVersion)
+	if !modern {
+		// A client may leave the header out, and some do.
+		if version == "" || mcp.IsValidProtocolVersion(version) {
+			return nil
+		}
+		return unsupported(version)
+	}
+	switch {
+	case version == "":
+		return &rpcError{code: mcp.HEADER_MISMATCH, text: "the header Mcp-Protocol-Version is missing"}
+	case m.meta.version == "":
+		return &rpcError{code: mcp.INVALID_PARAMS, text: "_meta has no " + mcp.MetaKeyProtocolVersion}
+	case version != m.meta.version:
+		return &rpcError{code: mcp.HEADER_MISMATCH, text: fmt.Sprintf("the header Mcp-Protocol-Version says %q, _meta says %q", version, m.meta.version)}
+	}
+	if fault := checkMeta(m, modern); fault != nil {
+		return fault
+	}
+	return x.checkHeaders(m)
+}
+
+// checkMeta checks what a request says of its protocol version in itself.
+func checkMeta(m *message, modern bool) *rpcError {
+	switch {
+	case !modern:
+		return nil
+	case !mcp.IsValidProtocolVersion(m.meta.version):
+		return unsupported(m.meta.version)
+	case !m.meta.capabilities:
+		return &rpcError{code: mcp.INVALID_PARAMS, text: "_meta has no " + mcp.MetaKeyClientCapabilities}
+	}
+	return nil
+}
+
+// checkHeaders compares the headers that repeat parts of the body with it (SEP-2243).
+func (x *exchange) checkHeaders(m *message) *rpcError {
+	header := x.r.Header
+	if m.tool != "" && header.Get(mcp.HeaderMethod) == m.method && header.Get(mcp.HeaderName) == m.tool && x.h.s.tools[m.tool] != nil {
+		return nil
+	}
+	err := mcp.ValidateStandardHeaders(header.Get, m.meta.version, mcp.MCPMethod(m.method), m.params)
+	if registered := x.h.s.mcp.GetTool(m.tool); err == nil && registered != nil {
+		err = mcp.ValidateParamHeadersLookup(func(name string) (string, bool) {
+			values := header.Values(name)
+			return header.Get(name), len(values) > 0
+		}, &registered.Tool, m.params)
+	}
+	if err != nil {
+		return &rpcError{code: mcp.HEADER_MISMATCH, text: err.Error()}
+	}
+	return nil
+}
+
+func unsupported(version string) *rpcError {
+	data := append([]byte(`{"supported":[`), `"`+strings.Join(mcp.ValidProtocolVersions, `","`)+`"`...)
+	data = appendQuoted(append(data, `],"requested":`...), version)
+	return &rpcError{
+		code: mcp.UNSUPPORTED_PROTOCOL_VERSION,
+		text: fmt.Sprintf("protocol version %q is not supported", version),
+		data: append(data, '}'),
+	}
+}
+
+func isUnauthenticated(err error) bool { return connect.CodeOf(err) == connect.CodeUnauthenticated }

@@ -1,0 +1,205 @@
+// Package mcp offers RPCs as MCP tools, to remote clients over Streamable HTTP and to local ones over stdio.
+//
+// An RPC becomes a tool by its paput.tool.v1.method option; its schemas follow from its messages. The package knows no
+// service: it translates a tools/call into an RPC, sends the caller's own token with it, and translates the answer back.
+// The service at the other end checks that token again.
+//
+// # What is an error of what kind
+//
+//   - A body that is not a JSON-RPC request, or whose params have the wrong shape (no tool name, arguments that are no
+//     object, an unknown tool), is a JSON-RPC error: the client is at fault, and a model cannot mend it.
+//   - Whatever is wrong inside the arguments, and whatever the service refuses, is a result with isError and a sentence
+//     that names the argument and what it must be: a model can mend it, or tell its user.
+//   - A token that is missing or no longer good, or does not reach far enough, is 401 or 403 with a challenge: the client
+//     then asks its user. It never reaches the model.
+//   - A fault of our own is a result with isError that says nothing but a number, which the log has too.
+//
+// # Both eras
+//
+// A request that names protocol version 2026-07-28 is answered by the rules of that version, any other by those of the
+// initialize handshake. Nothing is kept between requests in either, so any process can answer any request.
+//
+// The registry, the dispatch of everything but tools/call of an RPC, and the types are mcp-go's. Its transports are not
+// used: over HTTP they let one caller cancel another's request and lose notifications, and over stdio they drop the
+// requests in flight when the input ends.
+package mcp
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"github.com/mark3labs/mcp-go/mcp"
+	"github.com/mark3labs/mcp-go/server"
+	"google.golang.org/protobuf/reflect/protoreflect"
+)
+
+// cacheTTLMillis is how long a client may keep the list of tools, in milliseconds.
+const cacheTTLMillis = 300_000
+
+// Config is what a Server needs. Services, Client and Log are required.
+type Config struct {
+	// Services whose RPCs become tools where they say so.
+	Services []protoreflect.ServiceDescriptor
+	// Client is what RPCs go through.
+	Client *connect.Client
+	// Version is what clients are told of this program.
+	Version string
+	// Instructions are for the model, at most 1 kB; empty means DefaultInstructions.
+	Instructions string
+	// CallTimeout ends a call of a tool that takes longer; 0 means a minute.
+	CallTimeout time.Duration
+	// NewID makes the id of an error from the prefix "err"; nil numbers them.
+	NewID func(prefix string) string
+	Log   *slog.Logger
+}
+
+// Server is a set of tools. It is made by New and safe for concurrent use.
+type Server struct {
+	mcp         *server.MCPServer
+	client      *connect.Client
+	log         *slog.Logger
+	newID       func(prefix string) string
+	callTimeout time.Duration
+	tools       map[string]*tool
+	// scopes are those that any tool demands; a caller is told of the tools that its own allow.
+	scopes  []string
+	lists   listCache
+	buffers buffers
+	// modernTail is what each result of the newer era ends with.
+	modernTail []byte
+	sessions   atomic.Uint64
+	// closing is closed by Shutdown.
+	closing  chan struct{}
+	shutdown sync.Once
+}
+
+// New makes a server with a tool for each annotated RPC of the services. An annotation that clients could not live with is
+// an error.
+func New(c Config) (*Server, error) {
+	if c.Client == nil || c.Log == nil {
+		return nil, errors.New("mcp: Client and Log are required")
+	}
+	instructions := c.Instructions
+	if instructions == "" {
+		instructions = DefaultInstructions
+	}
+	if len(instructions) > maxInstructions {
+		return nil, fmt.Errorf("mcp: the instructions have %d bytes, at most %d", len(instructions), maxInstructions)
+	}
+	s := &Server{
+		client:      c.Client,
+		log:         c.Log,
+		newID:       c.NewID,
+		callTimeout: c.CallTimeout,
+		tools:       make(map[string]*tool),
+		closing:     make(chan struct{}),
+	}
+	s.lists.of = make(map[listKey][]byte)
+	if s.callTimeout == 0 {
+		s.callTimeout = time.Minute
+	}
+	if s.newID == nil {
+		var n atomic.Uint64
+		s.newID = func(prefix string) string { return fmt.Sprintf("%s_%d", prefix, n.Add(1)) }
+	}
+	s.mcp = server.NewMCPServer("paput", c.Version,
+		server.WithTitle("Paput"),
+		server.WithInstructions(instructions),
+		server.WithToolCapabilities(false),
+		server.WithCacheHints(cacheTTLMillis, mcp.CacheScopePrivate),
+		server.WithMethodCacheHints(mcp.MethodServerDiscover, cacheTTLMillis, mcp.CacheScopePublic),
+		server.WithToolFilter(s.allowed),
+	)
+	identity, err := json.Marshal(mcp.Implementation{Name: "paput", Version: c.Version, Title: "Paput"})
+	if err != nil {
+		return nil, fmt.Errorf("mcp: %w", err)
+	}
+	s.modernTail = fmt.Appendf(nil, `,"resultType":"complete","_meta":{%q:%s}`, mcp.MetaKeyServerInfo, identity)
+	for _, service := range c.Services {
+		if err := s.addService(service); err != nil {
+			return nil, fmt.Errorf("mcp: %w", err)
+		}
+	}
+	return s, nil
+}
+
+func (s *Server) addService(service protoreflect.ServiceDescriptor) error {
+	for i := range service.Methods().Len() {
+		t, err := newTool(service.Methods().Get(i))
+		if err != nil {
+			return err
+		}
+		if t == nil {
+			continue
+		}
+		if s.tools[t.name] != nil {
+			return fmt.Errorf("%s: the tool %s exists already", service.Methods().Get(i).FullName(), t.name)
+		}
+		s.tools[t.name] = t
+		if !slices.Contains(s.scopes, t.scope) {
+			s.scopes = append(s.scopes, t.scope)
+		}
+		s.mcp.AddTool(t.definition, unreachable)
+	}
+	return nil
+}
+
+// unreachable stands in the registry for the RPCs: answerCall finds them in Server.tools first.
+func unreachable(context.Context, mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+	return nil, errors.New("an RPC is not called through the registry")
+}
+
+// LocalTool is a tool that is no RPC: one that needs the files of the person at this machine.
+type LocalTool struct {
+	// Name, Title and Description are as those of an RPC's tool.
+	Name, Title, Description string
+	// Input is the JSON Schema of the arguments, an object. The handler checks them itself.
+	Input json.RawMessage
+	// ReadOnly, Destructive and Idempotent tell a client what a call may do.
+	ReadOnly, Destructive, Idempotent bool
+	// Handle answers a call with a text. An error's text is for the model: it must say what to change.
+	Handle func(ctx context.Context, arguments json.RawMessage) (string, error)
+}
+
+// AddLocalTool adds a tool. It must be called before the server serves anybody.
+func (s *Server) AddLocalTool(t LocalTool) error {
+	if s.mcp.GetTool(t.Name) != nil {
+		return fmt.Errorf("mcp: the tool %s exists already", t.Name)
+	}
+	if !json.Valid(t.Input) || t.Handle == nil {
+		return fmt.Errorf("mcp: the tool %s has no input schema or no handler", t.Name)
+	}
+	definition := mcp.Tool{
+		Name:           t.Name,
+		Title:          t.Title,
+		Description:    t.Description,
+		RawInputSchema: t.Input,
+		Annotations: annotations(t.Title, hints{
+			readOnly:    t.ReadOnly,
+			destructive: t.Destructive,
+			idempotent:  t.Idempotent || t.ReadOnly,
+		}),
+	}
+	s.mcp.AddTool(definition, func(ctx context.Context, r mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+		said, err := t.Handle(ctx, r.Params.RawArguments)
+		if err != nil {
+			return mcp.NewToolResultError(err.Error()), nil
+		}
+		return mcp.NewToolResultText(said), nil
+	})
+	return nil
+}
+
+// Shutdown ends the streams that clients keep open to be notified; requests in flight are not touched. It is meant for
+// http.Server.RegisterOnShutdown, and may be called more than once.
+func (s *Server) Shutdown() {
+	s.shutdown.Do(func() { close(s.closing) })
+}

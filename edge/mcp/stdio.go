@@ -1,0 +1,168 @@
+package mcp
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/mark3labs/mcp-go/mcp"
+)
+
+// stdioCalls is how many requests of one client are worked on at once; more wait.
+const stdioCalls = 16
+
+// ServeStdio serves one client that writes a message on each line of in and reads answers from out. The client is the
+// person at this machine: it sees every tool, the Config's Client adds the token, and what the services refuse reaches the
+// model as an error.
+//
+// It returns nil when in ends, after the requests in flight have been answered, and ctx's error when ctx is done, which
+// cancels them. A Read of in that is under way then is left behind.
+func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	p := &stdio{s: s, out: out, slots: make(chan struct{}, stdioCalls), cancels: make(map[string]context.CancelFunc)}
+	lines := make(chan []byte)
+	ended := make(chan error, 1)
+	go func() { ended <- readLines(ctx, in, lines) }()
+	for {
+		select {
+		case line := <-lines:
+			p.message(ctx, line)
+		case err := <-ended:
+			p.calls.Wait()
+			return errors.Join(err, p.broken())
+		case <-ctx.Done():
+			p.calls.Wait()
+			return ctx.Err()
+		}
+	}
+}
+
+// readLines sends each line of in that is not blank.
+func readLines(ctx context.Context, in io.Reader, lines chan<- []byte) error {
+	r := bufio.NewReader(in)
+	for {
+		line, err := r.ReadBytes('\n')
+		if i := skipSpace(line, 0); i < len(line) {
+			select {
+			case lines <- line[i:]:
+			case <-ctx.Done():
+				return nil
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("read a message: %w", err)
+		}
+	}
+}
+
+// stdio is one client on a pair of pipes.
+type stdio struct {
+	s     *Server
+	slots chan struct{}
+	calls sync.WaitGroup
+
+	mu  sync.Mutex // guards what follows, and keeps messages whole on out
+	out io.Writer
+	err error
+	// cancels ends the requests in flight, by their ids as they came.
+	cancels map[string]context.CancelFunc
+}
+
+func (p *stdio) message(ctx context.Context, line []byte) {
+	m, fault := parse(line)
+	switch {
+	case fault != nil:
+		p.write(appendError(nil, m.id, fault))
+		return
+	case m.response:
+		return
+	case m.id == nil:
+		if m.method == string(mcp.MethodNotificationCancelled) {
+			p.cancel(m.params)
+		}
+		return
+	}
+	modern := mcp.IsModernProtocol(m.meta.version)
+	if fault := checkMeta(&m, modern); fault != nil {
+		p.write(appendError(nil, m.id, fault))
+		return
+	}
+	if modern && m.method == string(mcp.MethodSubscriptionsListen) {
+		p.write(acknowledgement(m.id))
+		return
+	}
+	p.begin(ctx, m, modern)
+}
+
+// begin answers a request while the next ones are read.
+func (p *stdio) begin(ctx context.Context, m message, modern bool) {
+	select {
+	case p.slots <- struct{}{}:
+	case <-ctx.Done():
+		return
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	id := string(m.id)
+	p.mu.Lock()
+	p.cancels[id] = cancel
+	p.mu.Unlock()
+	p.calls.Go(func() {
+		defer func() {
+			cancel()
+			p.mu.Lock()
+			delete(p.cancels, id)
+			p.mu.Unlock()
+			<-p.slots
+		}()
+		answer, _, err := p.s.answerWithNotes(ctx, &m, &caller{local: true}, modern, p.note)
+		if err == nil {
+			p.write(answer)
+		}
+	})
+}
+
+// cancel ends the request that the params of a notifications/cancelled name. It gets no answer.
+func (p *stdio) cancel(params []byte) {
+	_ = eachMember(params, func(name, value []byte) error {
+		if string(name) != "requestId" {
+			return nil
+		}
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if cancel := p.cancels[string(value)]; cancel != nil {
+			cancel()
+		}
+		return nil
+	})
+}
+
+func (p *stdio) note(note mcp.JSONRPCNotification) {
+	if text, err := json.Marshal(note); err == nil {
+		p.write(text)
+	}
+}
+
+func (p *stdio) write(message []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		_, p.err = p.out.Write(append(message, '\n'))
+	}
+}
+
+func (p *stdio) broken() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.err == nil {
+		return nil
+	}
+	return fmt.Errorf("write a message: %w", p.err)
+}

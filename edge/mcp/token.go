@@ -1,0 +1,110 @@
+package mcp
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"connectrpc.com/connect/v2"
+	"github.com/mark3labs/mcp-go/mcp"
+
+	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
+)
+
+// authenticate finds out whose request it is, and answers it when it is nobody's.
+func (x *exchange) authenticate() (*caller, bool) {
+	if strings.Contains(x.r.URL.RawQuery, "access_token") {
+		// RFC 6750, section 2.3, allows it; OAuth 2.1 does not, because URLs end up in logs.
+		x.challenge(http.StatusBadRequest, "invalid_request", "a token does not belong in the URL: send it in the Authorization header", "")
+		return nil, false
+	}
+	values := x.r.Header.Values("Authorization")
+	if len(values) > 1 {
+		x.challenge(http.StatusBadRequest, "invalid_request", "send one Authorization header", "")
+		return nil, false
+	}
+	var kind, token string
+	if len(values) == 1 {
+		kind, token, _ = strings.Cut(values[0], " ")
+	}
+	if !strings.EqualFold(kind, "Bearer") {
+		x.challenge(http.StatusUnauthorized, "", "", "")
+		return nil, false
+	}
+	c, err := x.h.lookUp(x.r.Context(), token)
+	switch {
+	case err == nil:
+		return c, true
+	case isUnauthenticated(err):
+		x.invalidToken()
+	case x.r.Context().Err() != nil:
+		panic(http.ErrAbortHandler)
+	default:
+		id := x.h.s.newID("err")
+		x.h.log.ErrorContext(x.r.Context(), "token not looked up", "error_id", id, "error", err)
+		x.w.Header().Set("Retry-After", "2")
+		x.fail(http.StatusServiceUnavailable, nil, &rpcError{code: mcp.INTERNAL_ERROR, text: fmt.Sprintf("Paput cannot check tokens right now. Try again in a moment (error %s).", id)})
+	}
+	return nil, false
+}
+
+// lookUp asks what a token is worth. A token of another resource is worth nothing here (RFC 8707).
+func (h *handler) lookUp(ctx context.Context, token string) (*caller, error) {
+	if !isToken(token) {
+		return nil, connect.NewError(connect.CodeUnauthenticated, "the token is malformed")
+	}
+	ctx, info := connect.NewClientContext(ctx)
+	info.RequestHeader().Set("Authorization", "Bearer "+token)
+	found, err := h.tokens.GetToken(ctx, &oauthv1.GetTokenRequest{})
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(h.resources, strings.TrimSuffix(found.GetResource(), "/")) {
+		return nil, connect.NewError(connect.CodeUnauthenticated, "the token is for another resource")
+	}
+	return &caller{bearer: token, scopes: found.GetScopes()}, nil
+}
+
+// isToken says whether s has the syntax of RFC 6750, section 2.1.
+func isToken(s string) bool {
+	s = strings.TrimRight(s, "=")
+	for _, c := range []byte(s) {
+		switch {
+		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', strings.IndexByte("-._~+/", c) >= 0:
+		default:
+			return false
+		}
+	}
+	return s != ""
+}
+
+func (x *exchange) invalidToken() {
+	x.challenge(http.StatusUnauthorized, "invalid_token", errToken.Error(), "")
+}
+
+// insufficientScope tells the client what to ask its user for (RFC 6750, section 3.1).
+func (x *exchange) insufficientScope(e scopeError) {
+	x.challenge(http.StatusForbidden, "insufficient_scope", e.Error(), e.scope)
+}
+
+// challenge answers with a WWW-Authenticate header (RFC 6750, section 3; RFC 9728, section 5.1). A request without a token
+// is told no error, only where to get one.
+func (x *exchange) challenge(status int, code, description, scope string) {
+	if scope == "" {
+		scope = x.h.scope
+	}
+	value, body := "Bearer ", []byte(`{"error":"unauthorized","error_description":"an access token is needed"}`)
+	if code != "" {
+		value += fmt.Sprintf("error=%q, error_description=%q, ", code, description)
+		body = appendQuoted(append(appendQuoted([]byte(`{"error":`), code), `,"error_description":`...), description)
+		body = append(body, '}')
+	}
+	header := x.w.Header()
+	header.Set("WWW-Authenticate", value+fmt.Sprintf("resource_metadata=%q, scope=%q", x.metadata, scope))
+	header.Set("Content-Type", "application/json")
+	header.Set("Cache-Control", "no-store")
+	x.start(status)
+	_, _ = x.w.Write(body)
+}
