@@ -1,0 +1,353 @@
+package account
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	accountv1 "github.com/paput/paput/proto/gen/paput/account/v1"
+)
+
+func TestSetup(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	stale := s.setupLink()
+	link := s.setupLink()
+	if !strings.HasPrefix(link, s.url+"/setup?token=") {
+		t.Fatalf("got the link %q", link)
+	}
+	v := s.visitor()
+	v.get(stale).want(t, http.StatusGone, "This set-up link no longer works", "paputd account add --email")
+	v.get(link).want(t, http.StatusOK, "Set up Paput", "This server has no account yet", "Create the account")
+
+	res := v.post("/setup", v.fill(link, "email", " Ada@Example.com ", "password", goodPassword, "password_again", goodPassword))
+	res.wantRedirect(t, "/login")
+	v.get("/login").want(t, http.StatusOK, "You are signed in", "Ada@Example.com", "Next: connect a client",
+		"claude mcp add --transport http paput "+s.url, "npx mcp-remote "+s.url, "paput login "+s.url)
+
+	other := s.visitor()
+	other.get(link).want(t, http.StatusGone, "This set-up link no longer works")
+	other.get("/setup").want(t, http.StatusGone, "This set-up link no longer works")
+	s.japaneseVisitor().get(link).want(t, http.StatusGone, "この初期設定リンクは使えません", "paputd account add --email")
+	if again := s.setupLink(); again != "" {
+		t.Errorf("got the link %q for a server with an account, want none", again)
+	}
+	if got, want := s.events(), []string{"created", "activated", "signed_in"}; !slices.Equal(got, want) {
+		t.Errorf("got events %q, want %q", got, want)
+	}
+	other.signIn("ada@example.COM", goodPassword).wantRedirect(t, "/away")
+}
+
+func TestSetupGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	v := s.visitor()
+	form := v.fill(s.setupLink()+"&next=%2Fconsent%3Ftx%3D1", "email", "ada@example.com", "password", goodPassword)
+	v.post("/setup", form).wantRedirect(t, "/consent?tx=1")
+}
+
+func TestSetupTakesUpAnInvitedAddress(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	invitation := s.invite("ada@example.com")
+	v := s.visitor()
+	v.post("/setup", v.fill(s.setupLink(), "email", "ADA@example.com", "password", goodPassword)).wantRedirect(t, "/login")
+	if got := v.signedIn(); got != "ada@example.com" {
+		t.Errorf("signed in is %q", got)
+	}
+	v.get(invitation).want(t, http.StatusGone)
+}
+
+func TestSetupOnceByMany(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withHashing(Hashing{MemoryKiB: 8, Passes: 1, Lanes: 1, Parallel: 20, Wait: time.Minute}))
+	link := s.setupLink()
+	statuses := make([]int, 20)
+	var sends []func()
+	for i := range statuses {
+		v := s.visitor()
+		form := v.fill(link, "email", string(rune('a'+i))+"@example.com", "password", goodPassword)
+		sends = append(sends, func() { statuses[i] = v.post("/setup", form).status })
+	}
+	var wg sync.WaitGroup
+	for _, send := range sends {
+		wg.Go(send)
+	}
+	wg.Wait()
+	slices.Sort(statuses)
+	if statuses[0] != http.StatusSeeOther || statuses[1] != http.StatusGone || statuses[19] != http.StatusGone {
+		t.Errorf("got statuses %v, want one 303 and 410 for the rest", statuses)
+	}
+	if got, want := s.events(), []string{"created", "activated", "signed_in"}; !slices.Equal(got, want) {
+		t.Errorf("got events %q, want %q", got, want)
+	}
+}
+
+func TestInvitation(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	replaced := s.invite("Bob@example.com")
+	link := s.invite("bob@example.com")
+	v := s.visitor()
+	v.get(replaced).want(t, http.StatusGone, "This invitation no longer works", "paputd account add --email name@example.com")
+	v.get(link).want(t, http.StatusOK, "Welcome to Paput", `value="Bob@example.com"`)
+	s.japaneseVisitor().get(link).want(t, http.StatusOK, "Paput へようこそ", `<html lang="ja">`)
+	v.signIn("bob@example.com", goodPassword).want(t, http.StatusUnprocessableEntity)
+
+	form := v.fill(link, "password", goodPassword, "password_again", goodPassword)
+	v.post("/invite", form).wantRedirect(t, "/login")
+	if got := v.signedIn(); got != "Bob@example.com" {
+		t.Errorf("signed in is %q", got)
+	}
+	v.get(link).want(t, http.StatusGone)
+	v.post("/invite", form).want(t, http.StatusGone, "This invitation no longer works", "Go to the sign-in page")
+	s.japaneseVisitor().get(link).want(t, http.StatusGone, "この招待リンクは使えません")
+	want := []string{"created", "invited", "invited", "sign_in_failed", "activated", "signed_in"}
+	if got := s.events(); !slices.Equal(got, want) {
+		t.Errorf("got events %q, want %q", got, want)
+	}
+}
+
+func TestInvitationExpires(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	link := s.invite("bob@example.com")
+	v := s.visitor()
+	form := v.fill(link, "password", goodPassword)
+	s.clock.add(7*24*time.Hour - time.Second)
+	v.get(link).want(t, http.StatusOK)
+	s.clock.add(time.Second)
+	v.get(link).want(t, http.StatusGone, "it is more than 7 days old")
+	v.post("/invite", form).want(t, http.StatusGone)
+	v.get("/invite").want(t, http.StatusGone)
+}
+
+func TestInvitationOnceByMany(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, withHashing(Hashing{MemoryKiB: 8, Passes: 1, Lanes: 1, Parallel: 20, Wait: time.Minute}))
+	link := s.invite("bob@example.com")
+	statuses := make([]int, 20)
+	var sends []func()
+	for i := range statuses {
+		v := s.visitor()
+		form := v.fill(link, "password", goodPassword)
+		sends = append(sends, func() { statuses[i] = v.post("/invite", form).status })
+	}
+	var wg sync.WaitGroup
+	for _, send := range sends {
+		wg.Go(send)
+	}
+	wg.Wait()
+	slices.Sort(statuses)
+	if statuses[0] != http.StatusSeeOther || statuses[1] != http.StatusGone {
+		t.Errorf("got statuses %v, want one 303 and 410 for the rest", statuses)
+	}
+}
+
+func TestSignInAndOut(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ada := s.addAccount("ada@example.com")
+	v := s.visitor()
+	v.get("/login").want(t, http.StatusOK, "Sign in", `autocomplete="username"`, `autocomplete="current-password"`, `<html lang="en">`)
+	v.post("/login", v.fill("/login", "email", "ada@example.com", "password", goodPassword)).wantRedirect(t, "/login")
+	v.get("/login?next=%2Fconsent%3Ftx%3D7").wantRedirect(t, "/consent?tx=7")
+
+	secret := v.cookie("paput_session")
+	session, ok := s.service.SignedIn(requestWith("paput_session", secret))
+	want := Session{ID: session.ID, AccountID: ada.GetId(), Email: "ada@example.com", AuthTime: s.clock.now()}
+	if !ok || session != want || !strings.HasPrefix(session.ID, "sess_") {
+		t.Errorf("got %+v, %v, want %+v", session, ok, want)
+	}
+
+	v.get("/logout").want(t, http.StatusMethodNotAllowed, "Signing out is a form.")
+	v.post("/logout", v.fill("/login")).wantRedirect(t, "/login")
+	if got := v.signedIn(); got != "" {
+		t.Errorf("%q is still signed in", got)
+	}
+	if v.cookie("paput_session") != "" {
+		t.Error("the browser keeps the cookie of an ended session")
+	}
+	if _, ok := s.service.SignedIn(requestWith("paput_session", secret)); ok {
+		t.Error("the old cookie still opens the session")
+	}
+	v.post("/logout", v.fill("/login")).wantRedirect(t, "/login")
+	if got, want := s.events(), []string{"created", "activated", "signed_in", "signed_out"}; !slices.Equal(got, want) {
+		t.Errorf("got events %q, want %q", got, want)
+	}
+}
+
+func requestWith(cookie, value string) *http.Request {
+	r := &http.Request{Header: http.Header{}}
+	r.AddCookie(&http.Cookie{Name: cookie, Value: value})
+	return r
+}
+
+// Session fixation: a secret that was in the browser before the sign-in is worth nothing after it, whoever put it there.
+func TestFixation(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.addAccount("ada@example.com")
+	s.addAccount("eve@example.com")
+	eve := s.visitor()
+	eve.signIn("eve@example.com", goodPassword).wantRedirect(t, "/away")
+	planted := eve.cookie("paput_session")
+
+	victim := s.visitor()
+	victim.setCookie("paput_session", planted)
+	form := victim.fill("/login") // shows that eve is signed in, and so the sign-out form
+	form.Set("email", "ada@example.com")
+	form.Set("password", goodPassword)
+	victim.post("/login", form).wantRedirect(t, "/login")
+	if fresh := victim.cookie("paput_session"); fresh == planted || fresh == "" {
+		t.Errorf("the session secret did not change: %q", fresh)
+	}
+	if got := victim.signedIn(); got != "ada@example.com" {
+		t.Errorf("signed in is %q", got)
+	}
+	if got := eve.signedIn(); got != "" {
+		t.Errorf("the planted secret opens the session of %q", got)
+	}
+	unknown := newSecret()
+	other := s.visitor()
+	other.setCookie("paput_session", unknown)
+	other.signIn("ada@example.com", goodPassword).wantRedirect(t, "/away")
+	if other.cookie("paput_session") == unknown {
+		t.Error("a secret that the server never gave out was taken over")
+	}
+}
+
+func TestSessionLifetime(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.addAccount("ada@example.com")
+	idle, busy := s.visitor(), s.visitor()
+	idle.signIn("ada@example.com", goodPassword)
+	busy.signIn("ada@example.com", goodPassword)
+	signedIn := s.clock.now()
+	for day := range 9 {
+		s.clock.add(10 * 24 * time.Hour)
+		switch got := busy.signedIn(); {
+		case day < 8 && got == "":
+			t.Fatalf("a session in use ended on day %d", (day+1)*10)
+		case day == 8 && got != "":
+			t.Error("a session outlived 90 days")
+		}
+	}
+	if got := idle.signedIn(); got != "" {
+		t.Error("an idle session outlived 14 days")
+	}
+
+	last := s.visitor()
+	last.signIn("ada@example.com", goodPassword)
+	var sessions int
+	if err := s.log.DB().QueryRow(`SELECT count(*) FROM account_sessions`).Scan(&sessions); err != nil || sessions != 1 {
+		t.Errorf("%d sessions are kept (error %v), want only the live one", sessions, err)
+	}
+	s.clock.add(14*24*time.Hour - time.Minute)
+	session, ok := s.service.SignedIn(requestWith("paput_session", last.cookie("paput_session")))
+	if !ok || !session.AuthTime.After(signedIn) {
+		t.Errorf("got %+v, %v a minute before the idle time is over", session, ok)
+	}
+	s.clock.add(2 * time.Minute)
+	if last.signedIn() == "" {
+		t.Error("use did not prolong the session")
+	}
+	s.clock.add(14 * 24 * time.Hour)
+	if last.signedIn() != "" {
+		t.Error("a session outlived 14 days without use")
+	}
+}
+
+func TestUseIsRecordedOncePerHour(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.addAccount("ada@example.com")
+	v := s.visitor()
+	v.signIn("ada@example.com", goodPassword)
+	v.signedIn()
+	s.clock.add(time.Hour)
+	secret := v.cookie("paput_session")
+	var wg sync.WaitGroup
+	for range 10 {
+		wg.Go(func() { s.service.SignedIn(requestWith("paput_session", secret)) })
+	}
+	wg.Wait()
+	if got, want := s.events(), []string{"created", "activated", "signed_in", "continued"}; !slices.Equal(got, want) {
+		t.Errorf("got events %q, want %q", got, want)
+	}
+}
+
+func TestCookies(t *testing.T) {
+	t.Parallel()
+	for _, tls := range []bool{false, true} {
+		s := startSite(t, tls)
+		s.addAccount("ada@example.com")
+		v := s.visitor()
+		prefix := ""
+		if tls {
+			prefix = "__Host-"
+		}
+		cookies := (&http.Response{Header: v.signIn("ada@example.com", goodPassword).header}).Cookies()
+		ages := map[string]int{prefix + "paput_session": 90 * 24 * 3600, prefix + "paput_browser": 365 * 24 * 3600}
+		if len(cookies) != len(ages) {
+			t.Fatalf("got the cookies %v", cookies)
+		}
+		for _, c := range cookies {
+			age, ok := ages[c.Name]
+			if !ok || !c.HttpOnly || c.Secure != tls || c.Path != "/" || c.Domain != "" || c.SameSite != http.SameSiteLaxMode || c.MaxAge != age {
+				t.Errorf("got the cookie %v", c)
+			}
+		}
+		if got := v.signedIn(); got != "ada@example.com" {
+			t.Errorf("tls %v: signed in is %q", tls, got)
+		}
+	}
+}
+
+func TestPasswordIsHashedAnewWithStrongerParameters(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	s.addAccount("ada@example.com")
+	s.service.hasher = newHasher(Hashing{MemoryKiB: 16, Passes: 2, Lanes: 1})
+	s.visitor().signIn("ada@example.com", "wrong password").want(t, http.StatusUnprocessableEntity)
+	s.visitor().signIn("ada@example.com", goodPassword).wantRedirect(t, "/away")
+	s.visitor().signIn("ada@example.com", goodPassword).wantRedirect(t, "/away")
+	want := []string{"created", "activated", "sign_in_failed", "password_rehashed", "signed_in", "signed_in"}
+	if got := s.events(); !slices.Equal(got, want) {
+		t.Errorf("got events %q, want %q", got, want)
+	}
+	var hash string
+	if err := s.log.DB().QueryRow(`SELECT password_hash FROM account_accounts`).Scan(&hash); err != nil || !strings.HasPrefix(hash, "$argon2id$v=19$m=16,t=2,p=1$") {
+		t.Errorf("got the hash %q, error %v", hash, err)
+	}
+}
+
+func TestActivationMethods(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	v := s.visitor()
+	v.post("/setup", v.fill(s.setupLink(), "email", "ada@example.com", "password", goodPassword)).wantRedirect(t, "/login")
+	v.post("/invite", v.fill(s.invite("bob@example.com"), "password", goodPassword)).wantRedirect(t, "/login")
+	s.addAccount("cy@example.com")
+	var got []accountv1.ActivationMethod
+	for r, err := range s.log.After(t.Context(), 0) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, ok := r.Event.(*accountv1.AccountEvent); ok && e.GetActivated() != nil {
+			got = append(got, e.GetActivated().GetMethod())
+		}
+	}
+	want := []accountv1.ActivationMethod{
+		accountv1.ActivationMethod_ACTIVATION_METHOD_SETUP_LINK,
+		accountv1.ActivationMethod_ACTIVATION_METHOD_INVITATION,
+		accountv1.ActivationMethod_ACTIVATION_METHOD_ADMIN,
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
