@@ -28,6 +28,8 @@ type follower struct {
 	js      jetstream.JetStream
 	stream  string
 	ordinal int64 // of the last event that the stream is known to have
+	// reconnects is how often the connection had been lost when the following began.
+	reconnects uint64
 }
 
 func newFollower(r *Relay, stream string) (*follower, error) {
@@ -48,6 +50,7 @@ func isOvertaken(err error) bool {
 
 // follow finds out where the stream stands and publishes from there, until something fails or ctx is done.
 func (f *follower) follow(ctx context.Context) error {
+	f.reconnects = f.relay.conn.Stats().Reconnects
 	if err := f.attach(ctx); err != nil {
 		return err
 	}
@@ -98,6 +101,8 @@ func (f *follower) last(ctx context.Context) (int64, error) {
 // dooms all that were sent after it, because each is sent on condition that the one before is there.
 func (f *follower) publish(ctx context.Context) error {
 	var sent []jetstream.PubAckFuture
+	look := time.NewTicker(awayPoll)
+	defer look.Stop()
 	for o, err := range f.relay.log.Outgoing(ctx, f.stream, f.ordinal) {
 		if err != nil {
 			return err
@@ -109,13 +114,13 @@ func (f *follower) publish(ctx context.Context) error {
 		if sent = append(sent, future); len(sent) < window {
 			continue
 		}
-		if err := f.confirm(ctx, sent[0]); err != nil {
+		if err := f.confirm(ctx, look.C, sent[0]); err != nil {
 			return err
 		}
 		sent = sent[1:]
 	}
 	for _, future := range sent {
-		if err := f.confirm(ctx, future); err != nil {
+		if err := f.confirm(ctx, look.C, future); err != nil {
 			return err
 		}
 	}
@@ -136,22 +141,32 @@ func (f *follower) send(o eventlog.Outgoing) (jetstream.PubAckFuture, error) {
 	return future, nil
 }
 
-// confirm waits for the answer to the message after f.ordinal.
-func (f *follower) confirm(ctx context.Context, future jetstream.PubAckFuture) error {
-	select {
-	case ack := <-future.Ok():
-		last, err := sequence(ack.Sequence)
-		if err != nil {
-			return err
+// confirm waits for the answer to the message after f.ordinal. An answer may be lost with the connection.
+func (f *follower) confirm(ctx context.Context, look <-chan time.Time, future jetstream.PubAckFuture) error {
+	for {
+		select {
+		case ack := <-future.Ok():
+			return f.confirmed(ack)
+		case err := <-future.Err():
+			return fmt.Errorf("publish ordinal %d: %w", f.ordinal+1, err)
+		case <-look:
+			if !f.relay.conn.IsConnected() || f.relay.conn.Stats().Reconnects != f.reconnects {
+				return errAway
+			}
+		case <-ctx.Done():
+			return ctx.Err()
 		}
-		if last != f.ordinal+1 {
-			return fmt.Errorf("ordinal %d became sequence %d", f.ordinal+1, last)
-		}
-		f.ordinal = last
-		return nil
-	case err := <-future.Err():
-		return fmt.Errorf("publish ordinal %d: %w", f.ordinal+1, err)
-	case <-ctx.Done():
-		return ctx.Err()
 	}
+}
+
+func (f *follower) confirmed(ack *jetstream.PubAck) error {
+	last, err := sequence(ack.Sequence)
+	if err != nil {
+		return err
+	}
+	if last != f.ordinal+1 {
+		return fmt.Errorf("ordinal %d became sequence %d", f.ordinal+1, last)
+	}
+	f.ordinal = last
+	return nil
 }
