@@ -1,0 +1,207 @@
+package memo
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	toolv1 "github.com/paput/paput/proto/gen/paput/tool/v1"
+	"github.com/paput/paput/services/eventlog"
+	"github.com/paput/paput/services/rpc"
+)
+
+// draft is an item of CreateMemos that passed the rules.
+type draft struct {
+	index int
+	id    string
+	content
+	createTime *timestamppb.Timestamp
+}
+
+// CreateMemos creates every memo that passes the rules, all in one transaction, and reports each of the others.
+func (s *Service) CreateMemos(ctx context.Context, req *memov1.CreateMemosRequest) (*memov1.CreateMemosResponse, error) {
+	caller := rpc.CallerFrom(ctx)
+	if len(req.GetMemos()) == 0 {
+		return nil, invalid("memos is required: give 1 to 100")
+	}
+	res := &memov1.CreateMemosResponse{}
+	var drafts []draft
+	for i, m := range req.GetMemos() {
+		result := &memov1.CreateMemoResult{Index: int32(i)} //nolint:gosec // at most 100
+		res.Results = append(res.Results, result)
+		d, err := s.draft(m)
+		if err != nil {
+			result.Error = &toolv1.ItemError{Code: "invalid_argument", Message: err.Error()}
+			continue
+		}
+		d.index = i
+		drafts = append(drafts, d)
+	}
+	if len(drafts) == 0 {
+		return res, nil
+	}
+	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
+		for _, d := range drafts {
+			memo, err := s.create(tx, caller, d)
+			if err != nil {
+				return err
+			}
+			res.Results[d.index].Memo = memo.entry()
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// draft checks one item and gives it an id.
+func (s *Service) draft(m *memov1.MemoDraft) (draft, error) {
+	if err := rpc.Validate(m); err != nil {
+		return draft{}, err
+	}
+	c, err := change{fields: fieldNames(), content: content{
+		title:      m.GetTitle(),
+		body:       m.GetBody(),
+		summary:    m.GetSummary(),
+		types:      m.GetMemoTypes(),
+		categories: m.GetCategories(),
+		projects:   m.GetProjects(),
+	}}.checked()
+	if err != nil {
+		return draft{}, err
+	}
+	createTime, err := checkCreateTime(m.GetCreateTime(), s.now())
+	if err != nil {
+		return draft{}, err
+	}
+	return draft{id: s.newID(kindName), content: c.content, createTime: createTime}, nil
+}
+
+func (s *Service) create(tx *eventlog.Tx, caller rpc.Caller, d draft) (state, error) {
+	c := d.content
+	var err error
+	if c.categories, err = firstSpelling(tx, caller.AccountID, c.categories); err != nil {
+		return state{}, err
+	}
+	return record(tx, caller, state{id: d.id}, create(d.id, c, d.createTime))
+}
+
+// UpdateMemo changes fields of one memo.
+func (s *Service) UpdateMemo(ctx context.Context, req *memov1.UpdateMemoRequest) (*memov1.UpdateMemoResponse, error) {
+	caller := rpc.CallerFrom(ctx)
+	c, err := changeFrom(req)
+	if err != nil {
+		return nil, err
+	}
+	var updated state
+	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
+		before, err := load(tx, caller, req.GetId())
+		if err != nil {
+			return err
+		}
+		c := c
+		if c.categories, err = firstSpelling(tx, caller.AccountID, c.categories); err != nil {
+			return err
+		}
+		e, err := update(before, c)
+		if err != nil {
+			return err
+		}
+		updated, err = record(tx, caller, before, e)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &memov1.UpdateMemoResponse{Memo: updated.proto()}, nil
+}
+
+// DeleteMemos moves memos to the trash.
+func (s *Service) DeleteMemos(ctx context.Context, req *memov1.DeleteMemosRequest) (*memov1.DeleteMemosResponse, error) {
+	results, err := s.each(ctx, req.GetIds(), remove)
+	return &memov1.DeleteMemosResponse{Results: results}, err
+}
+
+// RestoreMemos brings memos back from the trash.
+func (s *Service) RestoreMemos(ctx context.Context, req *memov1.RestoreMemosRequest) (*memov1.RestoreMemosResponse, error) {
+	results, err := s.each(ctx, req.GetIds(), restore)
+	return &memov1.RestoreMemosResponse{Results: results}, err
+}
+
+// each decides on each memo by itself, all in one transaction.
+func (s *Service) each(ctx context.Context, ids []string, decide func(state) *memov1.MemoEvent) ([]*memov1.MemoResult, error) {
+	caller := rpc.CallerFrom(ctx)
+	if len(ids) == 0 {
+		return nil, invalid("ids is required: give 1 to 100")
+	}
+	var results []*memov1.MemoResult
+	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
+		results = nil
+		for i, id := range ids {
+			result := &memov1.MemoResult{Index: int32(i), Id: id} //nolint:gosec // at most 100
+			results = append(results, result)
+			memo, err := load(tx, caller, id)
+			if errors.Is(err, ErrNotFound) {
+				result.Error = &toolv1.ItemError{Code: "not_found", Message: err.Error()}
+				continue
+			}
+			if err != nil {
+				return err
+			}
+			if _, err := record(tx, caller, memo, decide(memo)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return results, err
+}
+
+// load gives the caller's memo.
+func load(tx *eventlog.Tx, caller rpc.Caller, id string) (state, error) {
+	records, err := tx.Load(stream(id))
+	if err != nil {
+		return state{}, err
+	}
+	return owned(caller, fold(id, records))
+}
+
+// owned gives ErrNotFound for a memo that does not exist or belongs to someone else.
+func owned(caller rpc.Caller, s state) (state, error) {
+	if s.revision == 0 || s.accountID != caller.AccountID {
+		return state{}, &fault{ErrNotFound, fmt.Sprintf("%s %v", s.id, ErrNotFound)}
+	}
+	return s, nil
+}
+
+// record appends the event that was decided on, if any, and gives the memo after it.
+func record(tx *eventlog.Tx, caller rpc.Caller, before state, e *memov1.MemoEvent) (state, error) {
+	if e == nil {
+		return before, nil
+	}
+	e.AccountId, e.ClientId, e.GrantId = caller.AccountID, caller.ClientID, caller.GrantID
+	if err := tx.Append(stream(before.id), e); err != nil {
+		return state{}, err
+	}
+	return evolve(before, eventlog.Record{Version: before.revision + 1, Time: tx.Now(), Event: e}), nil
+}
+
+// firstSpelling writes the names of categories as the account first wrote them.
+func firstSpelling(tx *eventlog.Tx, accountID string, names []string) ([]string, error) {
+	var out []string
+	for _, name := range names {
+		err := tx.QueryRow(`SELECT name FROM memo_categories WHERE account = (SELECT account FROM memo_accounts WHERE account_id = ?) AND key = ?`,
+			accountID, nameKey(name)).Scan(&name)
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			return nil, fmt.Errorf("read the category: %w", err)
+		}
+		out = append(out, name)
+	}
+	return out, nil
+}

@@ -1,0 +1,151 @@
+package memo
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+)
+
+// create decides to create a memo of checked content.
+func create(id string, c content, createTime *timestamppb.Timestamp) *memov1.MemoEvent {
+	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Created{Created: &memov1.MemoCreated{
+		Title:      c.title,
+		Body:       c.body,
+		Summary:    c.summary,
+		MemoTypes:  c.types,
+		Categories: c.categories,
+		Projects:   c.projects,
+		CreateTime: createTime,
+		Digest:     c.digest(id),
+	}}}
+}
+
+// change is an update that was asked for: the fields named get the values in content.
+type change struct {
+	etag   string // empty for whatever revision there is
+	fields []string
+	content
+}
+
+// update decides on a change of checked content. It returns nil when the memo is so already.
+func update(s state, c change) (*memov1.MemoEvent, error) {
+	if s.inTrash {
+		return nil, &fault{ErrInTrash, fmt.Sprintf("%s %v", s.id, ErrInTrash)}
+	}
+	if c.etag != "" && c.etag != etag(s.id, s.revision) {
+		return nil, &fault{ErrChanged, fmt.Sprintf("%s has changed since it was read: it is at revision %d, etag %q. Read it again, merge your change, and send it with that etag",
+			s.id, s.revision, etag(s.id, s.revision))}
+	}
+	to := s.content
+	for _, name := range c.fields {
+		switch name {
+		case fieldTitle:
+			to.title = c.title
+		case fieldBody:
+			to.body = c.body
+		case fieldSummary:
+			to.summary = c.summary
+		case fieldTypes:
+			to.types = c.types
+		case fieldCategories:
+			to.categories = c.categories
+		case fieldProjects:
+			to.projects = c.projects
+		}
+	}
+	changed := s.changes(to)
+	if len(changed) == 0 {
+		return nil, nil
+	}
+	e := &memov1.MemoUpdated{ChangedFields: changed, Digest: to.digest(s.id)}
+	for _, name := range changed {
+		switch name {
+		case fieldTitle:
+			e.Title = to.title
+		case fieldBody:
+			e.Body = to.body
+		case fieldSummary:
+			e.Summary = to.summary
+		case fieldTypes:
+			e.MemoTypes = to.types
+		case fieldCategories:
+			e.Categories = to.categories
+		case fieldProjects:
+			e.Projects = to.projects
+		}
+	}
+	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Updated{Updated: e}}, nil
+}
+
+// remove decides to move a memo to the trash. It returns nil for one that is there already.
+func remove(s state) *memov1.MemoEvent {
+	if s.inTrash {
+		return nil
+	}
+	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Deleted{Deleted: &memov1.MemoDeleted{}}}
+}
+
+// restore decides to bring a memo back. It returns nil for one that is not in the trash.
+func restore(s state) *memov1.MemoEvent {
+	if !s.inTrash {
+		return nil
+	}
+	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Restored{Restored: &memov1.MemoRestored{}}}
+}
+
+// changeFrom reads an update request: the fields of the mask, or without a mask the fields that are not empty (AIP-134).
+func changeFrom(req *memov1.UpdateMemoRequest) (change, error) {
+	c := change{etag: req.GetEtag(), content: content{
+		title:      req.GetTitle(),
+		body:       req.GetBody(),
+		summary:    req.GetSummary(),
+		types:      req.GetMemoTypes(),
+		categories: req.GetCategories(),
+		projects:   req.GetProjects(),
+	}}
+	c.fields = content{}.changes(c.content)
+	if paths := req.GetUpdateMask().GetPaths(); len(paths) > 0 {
+		c.fields = paths
+	}
+	if slices.Equal(c.fields, []string{"*"}) {
+		c.fields = fieldNames()
+	}
+	if len(c.fields) == 0 {
+		return change{}, invalid("there is nothing to change; give one of %s", strings.Join(fieldNames(), ", "))
+	}
+	for _, name := range c.fields {
+		if !slices.Contains(fieldNames(), name) {
+			return change{}, invalid("update_mask names %q; what can change is %s", name, strings.Join(fieldNames(), ", "))
+		}
+	}
+	return c.checked()
+}
+
+// checked applies the rules to the fields that are to change.
+func (c change) checked() (change, error) {
+	var err error
+	for _, name := range c.fields {
+		switch name {
+		case fieldTitle:
+			c.title, err = checkTitle(c.title)
+		case fieldBody:
+			err = checkBody(c.body)
+		case fieldSummary:
+			c.summary, err = oneLine(fieldSummary, c.summary)
+		case fieldTypes:
+			c.types = unique(c.types)
+		case fieldCategories:
+			c.categories, err = checkNames(fieldCategories, c.categories)
+		case fieldProjects:
+			c.projects, err = checkNames(fieldProjects, c.projects)
+		}
+		if err != nil {
+			return change{}, err
+		}
+	}
+	return c, nil
+}

@@ -1,0 +1,88 @@
+package memo
+
+import (
+	"context"
+	"fmt"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	"github.com/paput/paput/services/eventlog"
+	"github.com/paput/paput/services/rpc"
+)
+
+// ListMemoRevisions reads the memo's stream: its history is what the log says it is.
+func (s *Service) ListMemoRevisions(ctx context.Context, req *memov1.ListMemoRevisionsRequest) (*memov1.ListMemoRevisionsResponse, error) {
+	caller := rpc.CallerFrom(ctx)
+	rest := proto.CloneOf(req)
+	rest.PageSize, rest.PageToken = 0, ""
+	list := listOf(caller.AccountID, rest)
+	after, err := parseCursor(req.GetPageToken(), list)
+	if err != nil {
+		return nil, err
+	}
+	records, err := s.log.Read(ctx, stream(req.GetId()))
+	if err != nil {
+		return nil, err
+	}
+	if _, err := owned(caller, fold(req.GetId(), records)); err != nil {
+		return nil, err
+	}
+	revisions := revisions(req.GetId(), records)
+	if n := int(req.GetRevision()); n > 0 {
+		if n > len(revisions) {
+			return nil, &fault{ErrNotFound, fmt.Sprintf("%s has no revision %d; its newest is %d", req.GetId(), n, len(revisions))}
+		}
+		return &memov1.ListMemoRevisionsResponse{Revisions: revisions[n-1 : n]}, nil
+	}
+	res := &memov1.ListMemoRevisionsResponse{}
+	i := len(revisions)
+	if after != nil {
+		i = int(min(max(after.Revision-1, 0), int64(len(revisions))))
+	}
+	for ; i > 0; i-- {
+		if len(res.Revisions) == pageSize(req.GetPageSize()) {
+			res.NextPageToken = cursor{For: list, Revision: int64(i) + 1}.token()
+			break
+		}
+		revisions[i-1].Memo.Body = ""
+		res.Revisions = append(res.Revisions, revisions[i-1])
+	}
+	return res, nil
+}
+
+// revisions are what the memo was after each record, oldest first.
+func revisions(id string, records []eventlog.Record) []*memov1.MemoRevision {
+	var out []*memov1.MemoRevision
+	s := state{id: id}
+	for _, r := range records {
+		before := s
+		s = evolve(s, r)
+		e, _ := r.Event.(*memov1.MemoEvent)
+		rev := &memov1.MemoRevision{
+			Revision: s.proto().GetRevision(),
+			Time:     timestamppb.New(r.Time),
+			ClientId: e.GetClientId(),
+			Memo:     s.proto(),
+		}
+		rev.Action, rev.ChangedFields = describe(e, before, s)
+		out = append(out, rev)
+	}
+	return out
+}
+
+// describe says what an event did. A memo is created with the fields that are not empty.
+func describe(e *memov1.MemoEvent, before, after state) (action string, fields []string) {
+	switch e := e.GetEvent().(type) {
+	case *memov1.MemoEvent_Created:
+		return "created", before.changes(after.content)
+	case *memov1.MemoEvent_Updated:
+		return "updated", e.Updated.GetChangedFields()
+	case *memov1.MemoEvent_Deleted:
+		return "deleted", nil
+	case *memov1.MemoEvent_Restored:
+		return "restored", nil
+	}
+	return "", nil
+}

@@ -1,0 +1,96 @@
+// Package memo keeps what people learn at work: short, titled memos, written mostly by the assistant beside them and read
+// back by every assistant they use later.
+//
+// Each memo is one stream of the event log. A command loads the stream, decides with a pure function, and appends at most
+// one event to it; a projection keeps the tables that searches read, the text index among them, in the same transaction.
+// So a search sees every command that has returned.
+//
+// A memo belongs to one account. To every other account it does not exist: all errors and lists are as if it had never
+// been written.
+package memo
+
+import (
+	"errors"
+	"time"
+
+	"connectrpc.com/connect/v2"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	"github.com/paput/paput/proto/gen/paput/memo/v1/memov1connect"
+	"github.com/paput/paput/services/eventlog"
+)
+
+// kindName is the first part of the names of memo streams.
+const kindName = "memo"
+
+// The errors that callers can do something about. Some are wrapped to name what is wrong.
+var (
+	// ErrNotFound is the answer for a memo that does not exist and for one of another account alike.
+	ErrNotFound = errors.New("not found; search first")
+	// ErrInTrash refuses a change to a memo in the trash.
+	ErrInTrash = errors.New("is in the trash; restore it first with paput_restore_memos")
+	// ErrChanged refuses a change whose etag is not the memo's.
+	ErrChanged = errors.New("the memo has changed since it was read")
+	// ErrInvalid refuses an argument.
+	ErrInvalid = errors.New("invalid argument")
+)
+
+// fault is a domain error whose text is its own and whose kind is one of the errors above.
+type fault struct {
+	kind error
+	text string
+}
+
+func (f *fault) Error() string { return f.text }
+func (f *fault) Unwrap() error { return f.kind }
+
+// Codes translates the errors of this package.
+func Codes(err error) (connect.Code, bool) {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return connect.CodeNotFound, true
+	case errors.Is(err, ErrInTrash):
+		return connect.CodeFailedPrecondition, true
+	case errors.Is(err, ErrChanged):
+		return connect.CodeAborted, true
+	case errors.Is(err, ErrInvalid):
+		return connect.CodeInvalidArgument, true
+	}
+	return 0, false
+}
+
+// Config has what a Service needs. All fields are required.
+type Config struct {
+	// Log is a log that was opened with Kinds and Projections.
+	Log *eventlog.Log
+	// Now gives the time.
+	Now func() time.Time
+	// NewID gives an id that was never given before: the prefix, an underscore, and letters and digits.
+	NewID func(prefix string) string
+}
+
+// Service carries out the RPCs of paput.memo.v1.MemoService. Its methods may be called from any goroutine.
+type Service struct {
+	log   *eventlog.Log
+	now   func() time.Time
+	newID func(prefix string) string
+}
+
+var _ memov1connect.MemoServiceHandler = (*Service)(nil)
+
+// New returns a service over the log.
+func New(c Config) *Service {
+	return &Service{log: c.Log, now: c.Now, newID: c.NewID}
+}
+
+// Kinds lists the streams that this package writes.
+func Kinds() []eventlog.Kind {
+	return []eventlog.Kind{{
+		Name:    kindName,
+		Event:   &memov1.MemoEvent{},
+		Relay:   "MEMO",
+		Subject: "paput.memo",
+	}}
+}
+
+func stream(id string) string { return kindName + "/" + id }

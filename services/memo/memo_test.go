@@ -1,0 +1,147 @@
+package memo
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connectinprocess"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	"github.com/paput/paput/proto/gen/paput/memo/v1/memov1connect"
+	"github.com/paput/paput/services/eventlog"
+	"github.com/paput/paput/services/eventlog/eventlogtest"
+	"github.com/paput/paput/services/rpc"
+)
+
+// clock moves by a millisecond whenever it is asked.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func newClock() *clock { return &clock{at: time.Date(2026, 3, 1, 9, 0, 0, 0, time.UTC)} }
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(time.Millisecond)
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+func newIDs() func(string) string {
+	var n atomic.Int64
+	return func(prefix string) string { return fmt.Sprintf("%s_%08d", prefix, n.Add(1)) }
+}
+
+// people knows a caller by the token "account:client:scope".
+type people struct{}
+
+func (people) Authenticate(_ context.Context, token string) (rpc.Caller, error) {
+	part := strings.Split(token, ":")
+	if len(part) != 3 {
+		return rpc.Caller{}, rpc.ErrUnauthenticated
+	}
+	return rpc.Caller{AccountID: part[0], ClientID: part[1], GrantID: "grant_" + part[1], Scopes: []string{part[2]}}, nil
+}
+
+// world is a running service.
+type world struct {
+	log   *eventlog.Log
+	clock *clock
+	memov1connect.MemoServiceClient
+}
+
+func newWorld(tb testing.TB) *world {
+	tb.Helper()
+	w := &world{clock: newClock()}
+	w.log = eventlogtest.Open(tb, eventlog.Config{Kinds: Kinds(), Projections: Projections(), Now: w.clock.now})
+	w.serve(newIDs())
+	return w
+}
+
+func (w *world) serve(newID func(string) string) {
+	server := rpc.NewServer(rpc.Config{Auth: people{}, Log: slog.New(slog.DiscardHandler), Codes: []rpc.Codes{Codes}})
+	memov1connect.RegisterMemoServiceHandler(server, New(Config{Log: w.log, Now: w.clock.now, NewID: newID}))
+	w.MemoServiceClient = memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server)))
+}
+
+// as is a context in which calls are made for a person through a client that may write.
+func as(tb testing.TB, person string) context.Context {
+	return bearing(tb.Context(), person+":client_a:paput.write")
+}
+
+func bearing(ctx context.Context, token string) context.Context {
+	ctx, call := connect.NewClientContext(ctx)
+	call.RequestHeader().Set("Authorization", "Bearer "+token)
+	return ctx
+}
+
+// create creates memos that must be accepted and gives their ids.
+func (w *world) create(tb testing.TB, person string, drafts ...*memov1.MemoDraft) []string {
+	tb.Helper()
+	res, err := w.CreateMemos(as(tb, person), &memov1.CreateMemosRequest{Memos: drafts})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var ids []string
+	for _, r := range res.GetResults() {
+		if r.GetError() != nil {
+			tb.Fatalf("create memo %d: %v", r.GetIndex(), r.GetError())
+		}
+		ids = append(ids, r.GetMemo().GetId())
+	}
+	return ids
+}
+
+// find gives the ids that a search finds.
+func (w *world) find(tb testing.TB, person string, req *memov1.SearchMemosRequest) []string {
+	tb.Helper()
+	res, err := w.SearchMemos(as(tb, person), req)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return idsOf(res)
+}
+
+func idsOf(res *memov1.SearchMemosResponse) []string {
+	var ids []string
+	for _, e := range res.GetEntries() {
+		ids = append(ids, e.GetId())
+	}
+	return ids
+}
+
+// read gives one memo whole.
+func (w *world) read(tb testing.TB, person, id string) *memov1.Memo {
+	tb.Helper()
+	res, err := w.SearchMemos(as(tb, person), &memov1.SearchMemosRequest{Ids: []string{id}})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if len(res.GetMemos()) != 1 {
+		tb.Fatalf("read %s: got %d memos, missing %v", id, len(res.GetMemos()), res.GetMissingIds())
+	}
+	return res.GetMemos()[0]
+}
+
+func wantCode(tb testing.TB, err error, code connect.Code, text string) {
+	tb.Helper()
+	if connect.CodeOf(err) != code || err == nil || !strings.Contains(err.Error(), text) {
+		tb.Errorf("got error %v, want %v with %q", err, code, text)
+	}
+}
+
+func draftOf(title, body string) *memov1.MemoDraft { return &memov1.MemoDraft{Title: title, Body: body} }

@@ -1,0 +1,188 @@
+package memo
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxTerms bounds the terms of a query; what follows them does not count.
+const maxTerms = 32
+
+// term is a word that a memo must contain to be found. All terms of a query must be in the memo, each anywhere in its
+// title, summary or body.
+type term struct {
+	// phrases are alternatives; each is tokens that follow one another.
+	phrases [][]string
+	// needles are what to look for in a folded text to see where the term is and how often.
+	needles []string
+	// dense says that needles are found anywhere and not only as whole words.
+	dense bool
+}
+
+// parseQuery gives the terms of a query; none when it has only punctuation.
+//
+// Words that spaces or a change of script separate are terms of their own. Words joined as in net/http or v1.2 are one
+// term, a phrase. An identifier is found whole or as the phrase of its parts, so redirectUri, redirect_uri and redirect-uri
+// find each other.
+func parseQuery(query string) []term {
+	var terms []term
+	var phrase []piece
+	flush := func() {
+		if len(phrase) > 0 {
+			terms = append(terms, wordTerm(phrase))
+		}
+		phrase = nil
+	}
+	for _, p := range pieces(normalise(query, 0)) {
+		if p.class == classWord && p.after == joined && len(phrase) > 0 {
+			phrase = append(phrase, p)
+			continue
+		}
+		flush()
+		switch p.class {
+		case classWord:
+			phrase = []piece{p}
+		case classDense:
+			terms = append(terms, denseTerm(p))
+		default:
+			s := string(p.text[0].r)
+			terms = append(terms, term{phrases: [][]string{{s}}, needles: []string{s}, dense: true})
+		}
+	}
+	flush()
+	terms = uniqueTerms(terms)
+	return terms[:min(len(terms), maxTerms)]
+}
+
+func uniqueTerms(terms []term) []term {
+	var out []term
+	for _, t := range terms {
+		if !slices.ContainsFunc(out, func(o term) bool { return slices.Equal(o.needles, t.needles) }) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func wordTerm(words []piece) term {
+	var phrase []string
+	for _, p := range words {
+		phrase = append(phrase, p.word())
+	}
+	t := term{phrases: [][]string{phrase}, needles: []string{strings.Join(phrase, " ")}}
+	if len(words) > 1 {
+		return t
+	}
+	if parts := words[0].parts(); len(parts) > 0 {
+		t.phrases = append(t.phrases, parts)
+		t.needles = append(t.needles, strings.Join(parts, " "), strings.Join(parts, "_"))
+		slices.Sort(t.needles)
+		t.needles = slices.Compact(t.needles)
+	}
+	return t
+}
+
+func denseTerm(p piece) term {
+	run := p.characters()
+	if endsInLongVowel(p.text) {
+		run = run[:len(run)-1]
+	}
+	t := term{needles: []string{string(run)}, dense: true}
+	t.phrases = [][]string{{string(run)}}
+	if len(run) > 1 {
+		t.phrases[0] = pairs(run)
+	}
+	return t
+}
+
+// endsInLongVowel says whether a query's word ends in a ー that writers put or leave out: サーバー or サーバ, but キー.
+func endsInLongVowel(text []glyph) bool {
+	const least = 4
+	if len(text) < least || text[len(text)-1].r != 'ー' {
+		return false
+	}
+	return !slices.ContainsFunc(text[len(text)-least:], func(g glyph) bool { return !g.katakana })
+}
+
+// match is the FTS5 expression for the memos of an account that have all terms, as tokens of one kind, and in every list of
+// labels at least one. It must not be called without terms.
+func match(account int64, kind byte, terms []term, labels [][]label) string {
+	var all []string
+	for _, t := range terms {
+		var either []string
+		for _, phrase := range t.phrases {
+			either = append(either, quotePhrase(account, kind, phrase))
+		}
+		all = append(all, "("+strings.Join(either, " OR ")+")")
+	}
+	for _, list := range labels {
+		var either []string
+		for _, l := range list {
+			either = append(either, quotePhrase(account, inLabel, []string{l.token()}))
+		}
+		all = append(all, "("+strings.Join(either, " OR ")+")")
+	}
+	return strings.Join(all, " AND ")
+}
+
+// quotePhrase needs no escaping: a token has no quotation mark.
+func quotePhrase(account int64, kind byte, phrase []string) string {
+	var b strings.Builder
+	prefix := strconv.FormatInt(account, 10) + string(rune(kind))
+	for i, s := range phrase {
+		if i == 0 {
+			b.WriteByte('"')
+		} else {
+			b.WriteByte(' ')
+		}
+		b.WriteString(prefix)
+		b.WriteString(s)
+	}
+	b.WriteByte('"')
+	return b.String()
+}
+
+// find gives where the term's next whole occurrence in a folded text begins and ends, from a byte on; -1 when there is
+// none.
+func (t term) find(text string, from int) (start, end int) {
+	start = -1
+	for _, needle := range t.needles {
+		for at := from; at <= len(text)-len(needle); {
+			i := strings.Index(text[at:], needle)
+			if i < 0 || start >= 0 && at+i >= start {
+				break
+			}
+			at += i
+			if t.dense || wholeWord(text, at, at+len(needle)) {
+				start, end = at, at+len(needle)
+				break
+			}
+			at += len(needle)
+		}
+	}
+	return start, end
+}
+
+// count is how often the term is in a folded text.
+func (t term) count(text string) int {
+	if t.dense {
+		return strings.Count(text, t.needles[0])
+	}
+	n := 0
+	for at := 0; ; n++ {
+		start, end := t.find(text, at)
+		if start < 0 {
+			return n
+		}
+		at = end
+	}
+}
+
+// wholeWord says whether no word goes on before start or after end.
+func wholeWord(text string, start, end int) bool {
+	before, _ := utf8.DecodeLastRuneInString(text[:start])
+	after, _ := utf8.DecodeRuneInString(text[end:])
+	return (start == 0 || classOf(before) != classWord) && (end == len(text) || classOf(after) != classWord)
+}

@@ -1,0 +1,256 @@
+package memo
+
+import (
+	"cmp"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+)
+
+// maxCandidates bounds what one search ranks, and so what it costs, however common its words are: the newest memos that
+// have the words in their title, as many again of the newest that have them anywhere. Matches beyond these follow the
+// ranked ones, newest first.
+const maxCandidates = 150
+
+// maxCounted is where a word is common enough for its exact number not to matter.
+const maxCounted = 200
+
+// candidate is a memo that has all terms.
+type candidate struct {
+	n     int64
+	score float64
+}
+
+// compare orders the better memo first, then the newer.
+func (c candidate) compare(o candidate) int {
+	return cmp.Or(cmp.Compare(o.score, c.score), cmp.Compare(o.n, c.n))
+}
+
+// keyword gives a page of the memos that have all terms, best first.
+func (s search) keyword() (*memov1.SearchMemosResponse, error) {
+	res := &memov1.SearchMemosResponse{SearchMode: modeKeyword}
+	if len(s.terms) == 0 || s.filter.account == 0 {
+		return res, nil
+	}
+	at, err := s.begin()
+	if err != nil {
+		return nil, err
+	}
+	weights, err := s.weights(at.Pin)
+	if err != nil {
+		return nil, err
+	}
+	ranked, oldest, err := s.ranked(at.Pin, weights)
+	if err != nil {
+		return nil, err
+	}
+	var page []candidate
+	if !at.Tail {
+		i := 0
+		if at.N > 0 {
+			i, _ = slices.BinarySearchFunc(ranked, candidate{at.N, at.Score}, func(c, last candidate) int {
+				if c.compare(last) <= 0 {
+					return -1
+				}
+				return 1
+			})
+		}
+		page = ranked[i:min(len(ranked), i+s.size+1)]
+	}
+	if len(page) <= s.size && oldest > 0 {
+		rest, err := s.tail(at, ranked, oldest, s.size+1-len(page))
+		if err != nil {
+			return nil, err
+		}
+		page = append(slices.Clip(page), rest...)
+	}
+	if len(page) > s.size {
+		page = page[:s.size]
+		last := page[s.size-1]
+		next := cursor{For: s.list, Pin: at.Pin, N: last.n, Score: last.score}
+		next.Tail = !slices.Contains(ranked, last)
+		res.NextPageToken = next.token()
+	}
+	res.Entries, err = s.entries(page)
+	return res, err
+}
+
+// begin is where the page begins.
+func (s search) begin() (cursor, error) {
+	if s.after != nil {
+		return *s.after, nil
+	}
+	var at cursor
+	if err := s.QueryRow("SELECT coalesce(max(n), 0) FROM memos").Scan(&at.Pin); err != nil {
+		return cursor{}, fmt.Errorf("search memos: %w", err)
+	}
+	return at, nil
+}
+
+// ranked gives the candidates, best first. When there are matches beyond them, oldest is the n below which they are.
+func (s search) ranked(pin int64, weights []float64) (ranked []candidate, oldest int64, err error) {
+	ranked, err = s.matches(inText, pin, maxCandidates, weights)
+	if err != nil {
+		return nil, 0, err
+	}
+	if len(ranked) == maxCandidates {
+		oldest = ranked[len(ranked)-1].n
+		inTitles, err := s.matches(inTitle, pin, maxCandidates, weights)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, c := range inTitles {
+			if c.n < oldest {
+				ranked = append(ranked, c)
+			}
+		}
+	}
+	slices.SortFunc(ranked, candidate.compare)
+	return ranked, oldest, nil
+}
+
+// tail gives matches beyond the ranked ones, the newest first. Their scores never exceed that of the memo before them.
+func (s search) tail(at cursor, ranked []candidate, oldest int64, limit int) ([]candidate, error) {
+	below := oldest - 1
+	ceiling := ranked[len(ranked)-1].score
+	if at.Tail {
+		below, ceiling = at.N-1, at.Score
+	}
+	var out []candidate
+	for len(out) < limit {
+		batch, err := s.matches(inText, below, limit, nil)
+		if err != nil {
+			return nil, err
+		}
+		for _, c := range batch {
+			below = c.n - 1
+			given := slices.ContainsFunc(ranked, func(r candidate) bool { return r.n == c.n })
+			if !given && len(out) < limit {
+				c.score = ceiling
+				out = append(out, c)
+			}
+		}
+		if len(batch) < limit {
+			break
+		}
+	}
+	return out, nil
+}
+
+// matches gives the newest memos that have all terms and pass the filter, from n = pin down. Without weights it does not
+// score them.
+func (s search) matches(kind byte, pin int64, limit int, weights []float64) ([]candidate, error) {
+	var c clause
+	c.and("t.memo_text MATCH ?", match(s.filter.account, kind, s.terms, s.filter.lists()))
+	c.and("t.rowid <= ?", pin)
+	s.filter.rows(&c, "f")
+	query := "SELECT f.n, f.length, f.folded FROM memo_text t CROSS JOIN memo_finds f ON f.n = t.rowid WHERE " + c.sql.String() + " ORDER BY t.rowid DESC LIMIT ?"
+	rows, err := s.Query(query, append(c.args, limit)...)
+	if err != nil {
+		return nil, fmt.Errorf("search memos: %w", err)
+	}
+	defer rows.Close()
+	var out []candidate
+	for rows.Next() {
+		var (
+			c      candidate
+			length int
+			text   string
+		)
+		if err := rows.Scan(&c.n, &length, &text); err != nil {
+			return nil, fmt.Errorf("search memos: %w", err)
+		}
+		if weights != nil {
+			c.score = score(s.terms, weights, text, length)
+		}
+		out = append(out, c)
+	}
+	return out, rows.Err()
+}
+
+// weights says how much each term counts: the fewer of the account's memos have it, the more. For a single term it makes no
+// difference.
+func (s search) weights(pin int64) ([]float64, error) {
+	weights := make([]float64, len(s.terms))
+	for i, t := range s.terms {
+		weights[i] = 1
+		if len(s.terms) == 1 {
+			break
+		}
+		n := 0
+		err := s.QueryRow("SELECT count(*) FROM (SELECT 1 FROM memo_text WHERE memo_text MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?)",
+			match(s.filter.account, inText, []term{t}, nil), pin, maxCounted).Scan(&n)
+		if err != nil {
+			return nil, fmt.Errorf("search memos: %w", err)
+		}
+		weights[i] += math.Log(maxCounted / float64(max(n, 1)))
+	}
+	return weights, nil
+}
+
+// How BM25 counts here. Each of title, summary and body is scored by itself, so that one word in the title outweighs any
+// number of them in the body.
+const (
+	titleWeight   = 3.0
+	summaryWeight = 1.5
+	bodyWeight    = 1.0
+	saturation    = 1.2 // k1: how soon further occurrences count for less
+	lengthEffect  = 0.4 // b: how much a long text counts for less
+	usualTitle    = 60  // bytes
+	usualSummary  = 150 // bytes
+	usualBody     = 500 // characters
+)
+
+// score says how well a memo that has all terms matches them.
+func score(terms []term, weights []float64, text string, length int) float64 {
+	title, rest, _ := strings.Cut(text, "\n")
+	summary, body, _ := strings.Cut(rest, "\n")
+	sum := 0.0
+	for i, t := range terms {
+		inTitle, inSummary, inBody := t.count(title), t.count(summary), t.count(body)
+		if inTitle+inSummary+inBody == 0 {
+			inBody = 1 // further down, or as part of an identifier
+		}
+		sum += weights[i] * (titleWeight*saturated(inTitle, len(title), usualTitle) +
+			summaryWeight*saturated(inSummary, len(summary), usualSummary) +
+			bodyWeight*saturated(inBody, length, usualBody))
+	}
+	return sum
+}
+
+// saturated is BM25's share of one term in one field: 0 for none, approaching 1 for many.
+func saturated(count, length, usual int) float64 {
+	tf := float64(count)
+	return tf / (tf + saturation*(1-lengthEffect+lengthEffect*float64(length)/float64(usual)))
+}
+
+// entries gives what a list shows of the candidates, in their order.
+func (s search) entries(page []candidate) ([]*memov1.MemoEntry, error) {
+	if len(page) == 0 {
+		return nil, nil
+	}
+	ns := make([]int64, len(page))
+	for i, c := range page {
+		ns[i] = c.n
+	}
+	rows, err := s.rows(selectRow+" WHERE n IN (SELECT value FROM json_each(?))", jsonArray(ns))
+	if err != nil {
+		return nil, err
+	}
+	byN := make(map[int64]row, len(rows))
+	for _, r := range rows {
+		byN[r.n] = r
+	}
+	var out []*memov1.MemoEntry
+	for _, c := range page {
+		r := byN[c.n]
+		e := r.entry()
+		e.Score = c.score
+		e.Snippet = snippet(s.terms, r.content)
+		out = append(out, e)
+	}
+	return out, nil
+}

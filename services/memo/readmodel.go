@@ -1,0 +1,285 @@
+package memo
+
+import (
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	"github.com/paput/paput/services/eventlog"
+)
+
+// schema is the read model. Times are in milliseconds since 1970; lists of names are joined by line feeds, which no name
+// has.
+//
+// memo_finds has what ranking and filtering a match need, in rows small enough to read by the hundred. The tokens of
+// memo_text are described in index.go; its rowid is n.
+const schema = `
+CREATE TABLE memo_accounts (
+	account    INTEGER PRIMARY KEY,
+	account_id TEXT NOT NULL UNIQUE
+) STRICT;
+CREATE TABLE memos (
+	n           INTEGER PRIMARY KEY,
+	id          TEXT    NOT NULL UNIQUE,
+	account     INTEGER NOT NULL,
+	revision    INTEGER NOT NULL,
+	create_time INTEGER NOT NULL,
+	update_time INTEGER NOT NULL,
+	delete_time INTEGER,
+	title       TEXT    NOT NULL,
+	summary     TEXT    NOT NULL,
+	memo_types  TEXT    NOT NULL,
+	categories  TEXT    NOT NULL,
+	projects    TEXT    NOT NULL,
+	body        TEXT    NOT NULL
+) STRICT;
+CREATE INDEX memos_newest ON memos (account, create_time, id);
+CREATE TABLE memo_labels (
+	account     INTEGER NOT NULL,
+	kind        TEXT    NOT NULL,
+	key         TEXT    NOT NULL,
+	create_time INTEGER NOT NULL,
+	id          TEXT    NOT NULL,
+	PRIMARY KEY (account, kind, key, create_time, id)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE memo_categories (
+	account    INTEGER NOT NULL,
+	key        TEXT    NOT NULL,
+	name       TEXT    NOT NULL,
+	memo_count INTEGER NOT NULL,
+	PRIMARY KEY (account, key)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE memo_finds (
+	n           INTEGER PRIMARY KEY,
+	account     INTEGER NOT NULL,
+	create_time INTEGER NOT NULL,
+	update_time INTEGER NOT NULL,
+	delete_time INTEGER,
+	length      INTEGER NOT NULL,
+	folded      TEXT    NOT NULL
+) STRICT;
+CREATE VIRTUAL TABLE memo_text USING fts5 (tokens, content = '', contentless_delete = 1, tokenize = "ascii tokenchars '_'");
+`
+
+// Projections lists the read models of this package.
+func Projections() []eventlog.Projection {
+	return []eventlog.Projection{{
+		Name:    "memo",
+		Version: 1,
+		Kinds:   []string{kindName},
+		Schema:  schema,
+		Tables:  []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_text"},
+		Apply:   project,
+	}}
+}
+
+// row is a memo in the read model.
+type row struct {
+	n       int64 // grows with each memo
+	account int64
+	state
+}
+
+// project brings the read model up to date with one event.
+func project(tx *eventlog.Tx, r eventlog.Record) error {
+	e, ok := r.Event.(*memov1.MemoEvent)
+	if !ok {
+		return fmt.Errorf("the event is a %T", r.Event)
+	}
+	id := strings.TrimPrefix(r.Stream, kindName+"/")
+	if e.GetCreated() != nil {
+		account, err := numberAccount(tx, e.GetAccountId())
+		if err != nil {
+			return err
+		}
+		return insert(tx, row{account: account, state: evolve(state{id: id}, r)})
+	}
+	before, err := scanRow(tx.QueryRow(selectRow+" WHERE id = ?", id))
+	if err != nil {
+		return fmt.Errorf("read %s: %w", id, err)
+	}
+	after := before
+	after.state = evolve(before.state, r)
+	return replace(tx, before, after)
+}
+
+// numberAccount gives the account's number, which is short enough to begin every token with.
+func numberAccount(tx *eventlog.Tx, accountID string) (int64, error) {
+	account, err := accountNumber(tx, accountID)
+	if err != nil || account > 0 {
+		return account, err
+	}
+	res, err := tx.Exec("INSERT INTO memo_accounts (account_id) VALUES (?)", accountID)
+	if err != nil {
+		return 0, err
+	}
+	return res.LastInsertId()
+}
+
+// accountNumber gives the account's number, 0 for one that never had a memo.
+func accountNumber(q eventlog.Querier, accountID string) (int64, error) {
+	var account int64
+	err := q.QueryRow("SELECT account FROM memo_accounts WHERE account_id = ?", accountID).Scan(&account)
+	if errors.Is(err, sql.ErrNoRows) {
+		return 0, nil
+	}
+	return account, err
+}
+
+func insert(tx *eventlog.Tx, r row) error {
+	res, err := tx.Exec(`INSERT INTO memos (id, account, revision, create_time, update_time, title, summary, memo_types, categories, projects, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.id, r.account, r.revision, r.createTime.UnixMilli(), r.updateTime.UnixMilli(), r.title, r.summary,
+		joinNames(r.types), joinNames(r.categories), joinNames(r.projects), r.body)
+	if err != nil {
+		return err
+	}
+	if r.n, err = res.LastInsertId(); err != nil {
+		return err
+	}
+	if err := writeLabels(tx, row{account: r.account}, r); err != nil {
+		return err
+	}
+	return writeText(tx, r)
+}
+
+func replace(tx *eventlog.Tx, before, after row) error {
+	_, err := tx.Exec(`UPDATE memos SET revision = ?, update_time = ?, delete_time = ?, title = ?, summary = ?, memo_types = ?, categories = ?, projects = ?, body = ?
+		WHERE n = ?`,
+		after.revision, after.updateTime.UnixMilli(), after.deleteMillis(), after.title, after.summary,
+		joinNames(after.types), joinNames(after.categories), joinNames(after.projects), after.body, after.n)
+	if err != nil {
+		return err
+	}
+	if err := writeLabels(tx, before, after); err != nil {
+		return err
+	}
+	if len(before.changes(after.content)) == 0 {
+		_, err := tx.Exec("UPDATE memo_finds SET update_time = ?, delete_time = ? WHERE n = ?", after.updateTime.UnixMilli(), after.deleteMillis(), after.n)
+		return err
+	}
+	if _, err := tx.Exec("DELETE FROM memo_text WHERE rowid = ?", after.n); err != nil {
+		return err
+	}
+	return writeText(tx, after)
+}
+
+// writeText indexes the memo's text.
+func writeText(tx *eventlog.Tx, r row) error {
+	text := indexedFrom(r.account, r.content)
+	_, err := tx.Exec("INSERT OR REPLACE INTO memo_finds (n, account, create_time, update_time, delete_time, length, folded) VALUES (?, ?, ?, ?, ?, ?, ?)",
+		r.n, r.account, r.createTime.UnixMilli(), r.updateTime.UnixMilli(), r.deleteMillis(), text.length, text.folded)
+	if err != nil {
+		return err
+	}
+	_, err = tx.Exec("INSERT INTO memo_text (rowid, tokens) VALUES (?, ?)", r.n, text.document)
+	return err
+}
+
+// writeLabels makes the labels of a memo, which before had those of before, those of after.
+func writeLabels(tx *eventlog.Tx, before, after row) error {
+	had, has := before.filed(), after.filed()
+	for _, l := range had {
+		if !slices.ContainsFunc(has, l.equal) {
+			if _, err := tx.Exec("DELETE FROM memo_labels WHERE account = ? AND kind = ? AND key = ? AND create_time = ? AND id = ?",
+				after.account, l.kind, l.key, after.createTime.UnixMilli(), after.id); err != nil {
+				return err
+			}
+			if err := countCategory(tx, after.account, l, -before.alive()); err != nil {
+				return err
+			}
+		}
+	}
+	for _, l := range has {
+		delta := after.alive()
+		if slices.ContainsFunc(had, l.equal) {
+			delta -= before.alive()
+			if delta == 0 {
+				continue
+			}
+		} else if _, err := tx.Exec("INSERT INTO memo_labels (account, kind, key, create_time, id) VALUES (?, ?, ?, ?, ?)",
+			after.account, l.kind, l.key, after.createTime.UnixMilli(), after.id); err != nil {
+			return err
+		}
+		if err := countCategory(tx, after.account, l, delta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// countCategory adds delta to the number of memos in a category. A category that no memo has any more, not even one in the
+// trash, is forgotten, and with it how it was first written.
+func countCategory(tx *eventlog.Tx, account int64, l label, delta int) error {
+	if l.kind != labelCategory {
+		return nil
+	}
+	_, err := tx.Exec(`INSERT INTO memo_categories (account, key, name, memo_count) VALUES (?, ?, ?, ?)
+		ON CONFLICT DO UPDATE SET memo_count = memo_count + excluded.memo_count`, account, l.key, l.name, delta)
+	if err != nil || delta > 0 {
+		return err
+	}
+	_, err = tx.Exec(`DELETE FROM memo_categories WHERE account = ?1 AND key = ?2
+		AND NOT EXISTS (SELECT 1 FROM memo_labels WHERE account = ?1 AND kind = 'c' AND key = ?2)`, account, l.key)
+	return err
+}
+
+// filed are the labels that memo_labels has: types are too few to be worth a row each.
+func (r row) filed() []label {
+	return slices.DeleteFunc(r.labels(), func(l label) bool { return l.kind == labelType })
+}
+
+func (l label) equal(o label) bool { return l.kind == o.kind && l.key == o.key }
+
+// alive is 1 for a memo that counts and 0 for one in the trash.
+func (r row) alive() int {
+	if r.inTrash {
+		return 0
+	}
+	return 1
+}
+
+func (r row) deleteMillis() any {
+	if r.inTrash {
+		return r.deleteTime.UnixMilli()
+	}
+	return nil
+}
+
+const selectRow = "SELECT n, id, account, revision, create_time, update_time, delete_time, title, summary, memo_types, categories, projects, body FROM memos"
+
+// scanRow reads one row of selectRow. It leaves accountID empty.
+func scanRow(from interface{ Scan(...any) error }) (row, error) {
+	var (
+		r                           row
+		created, updated            int64
+		deleted                     sql.NullInt64
+		types, categories, projects string
+	)
+	err := from.Scan(&r.n, &r.id, &r.account, &r.revision, &created, &updated, &deleted, &r.title, &r.summary, &types, &categories, &projects, &r.body)
+	if err != nil {
+		return row{}, err
+	}
+	r.createTime, r.updateTime = fromMillis(created), fromMillis(updated)
+	r.inTrash = deleted.Valid
+	if r.inTrash {
+		r.deleteTime = fromMillis(deleted.Int64)
+	}
+	r.types, r.categories, r.projects = splitNames(types), splitNames(categories), splitNames(projects)
+	return r, nil
+}
+
+func fromMillis(ms int64) time.Time { return time.UnixMilli(ms).UTC() }
+
+func joinNames(names []string) string { return strings.Join(names, "\n") }
+
+func splitNames(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, "\n")
+}

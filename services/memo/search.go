@@ -1,0 +1,169 @@
+package memo
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"google.golang.org/protobuf/proto"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	"github.com/paput/paput/services/rpc"
+)
+
+// The values of search_mode.
+const (
+	modeFilter  = "filter"
+	modeKeyword = "keyword"
+)
+
+// SearchMemos finds memos by words and filters, or reads them by id.
+func (s *Service) SearchMemos(ctx context.Context, req *memov1.SearchMemosRequest) (*memov1.SearchMemosResponse, error) {
+	caller := rpc.CallerFrom(ctx)
+	if len(req.GetIds()) > 0 {
+		return s.read(ctx, caller, req)
+	}
+	rest := proto.CloneOf(req)
+	rest.PageSize, rest.PageToken = 0, ""
+	search := search{list: listOf(caller.AccountID, rest), size: pageSize(req.GetPageSize())}
+	var err error
+	if search.after, err = parseCursor(req.GetPageToken(), search.list); err != nil {
+		return nil, err
+	}
+	var res *memov1.SearchMemosResponse
+	err = s.snapshot(ctx, func(q querier) error {
+		account, err := accountNumber(q, caller.AccountID)
+		if err != nil {
+			return err
+		}
+		if search.filter, err = filterFrom(account, req); err != nil {
+			return err
+		}
+		search.querier = q
+		if strings.TrimSpace(req.GetQuery()) == "" {
+			res, err = search.newest()
+			return err
+		}
+		search.terms = parseQuery(req.GetQuery())
+		res, err = search.keyword()
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return res, nil
+}
+
+// read gives whole memos by id, those in the trash as well.
+func (s *Service) read(ctx context.Context, caller rpc.Caller, req *memov1.SearchMemosRequest) (*memov1.SearchMemosResponse, error) {
+	rest := proto.CloneOf(req)
+	rest.Ids = nil
+	if proto.Size(rest) > 0 {
+		return nil, invalid("ids reads the memos that it names; leave out the query, the filters and the page, or leave out ids")
+	}
+	res := &memov1.SearchMemosResponse{SearchMode: modeFilter}
+	return res, s.snapshot(ctx, func(q querier) error {
+		account, err := accountNumber(q, caller.AccountID)
+		if err != nil {
+			return err
+		}
+		ids := unique(req.GetIds())
+		rows, err := q.rows(selectRow+" WHERE account = ? AND id IN (SELECT value FROM json_each(?))", account, jsonArray(ids))
+		if err != nil {
+			return err
+		}
+		byID := make(map[string]row, len(rows))
+		for _, r := range rows {
+			byID[r.id] = r
+		}
+		for _, id := range ids {
+			if r, exists := byID[id]; exists {
+				res.Memos = append(res.Memos, r.proto())
+			} else {
+				res.MissingIds = append(res.MissingIds, id)
+			}
+		}
+		return nil
+	})
+}
+
+// search is one search on its way.
+type search struct {
+	querier
+	filter filter
+	terms  []term
+	list   []byte
+	after  *cursor // nil for the first page
+	size   int
+}
+
+// newest gives a page of what the filter lets through.
+func (s search) newest() (*memov1.SearchMemosResponse, error) {
+	query, args := s.filter.newest(s.after, s.size+1)
+	rows, err := s.rows(query, args...)
+	if err != nil {
+		return nil, err
+	}
+	res := &memov1.SearchMemosResponse{SearchMode: modeFilter}
+	if len(rows) > s.size {
+		rows = rows[:s.size]
+		last := rows[s.size-1]
+		res.NextPageToken = cursor{For: s.list, Time: last.createTime.UnixMilli(), ID: last.id}.token()
+	}
+	for _, r := range rows {
+		res.Entries = append(res.Entries, r.entry())
+	}
+	return res, nil
+}
+
+// querier reads the read model at one moment.
+type querier struct {
+	ctx context.Context
+	tx  *sql.Tx
+}
+
+// snapshot runs fn on the read model as it is at one moment.
+func (s *Service) snapshot(ctx context.Context, fn func(q querier) error) error {
+	tx, err := s.log.DB().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+	if err != nil {
+		return fmt.Errorf("read memos: %w", err)
+	}
+	defer tx.Rollback()
+	return fn(querier{ctx, tx})
+}
+
+func (q querier) Query(query string, args ...any) (*sql.Rows, error) {
+	return q.tx.QueryContext(q.ctx, query, args...)
+}
+
+func (q querier) QueryRow(query string, args ...any) *sql.Row {
+	return q.tx.QueryRowContext(q.ctx, query, args...)
+}
+
+// rows gives the memos of a query that selects what selectRow does.
+func (q querier) rows(query string, args ...any) ([]row, error) {
+	rows, err := q.Query(query, args...)
+	if err != nil {
+		return nil, fmt.Errorf("search memos: %w", err)
+	}
+	defer rows.Close()
+	var out []row
+	for rows.Next() {
+		r, err := scanRow(rows)
+		if err != nil {
+			return nil, fmt.Errorf("search memos: %w", err)
+		}
+		out = append(out, r)
+	}
+	return out, rows.Err()
+}
+
+func jsonArray[T any](list []T) string {
+	data, err := json.Marshal(list)
+	if err != nil {
+		panic("memo: marshal a list: " + err.Error())
+	}
+	return string(data)
+}

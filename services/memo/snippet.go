@@ -1,0 +1,121 @@
+package memo
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// snippetLength is how many characters of a memo a snippet shows.
+	snippetLength = 160
+	// snippetLead is how many of them come before the first word that was looked for.
+	snippetLead = 40
+	// maxSearched is how many bytes of a body are looked through for the words.
+	maxSearched = 64 << 10
+	// maxHits bounds the places that are compared.
+	maxHits = 64
+)
+
+// hit is where a term is in a text, in bytes.
+type hit struct {
+	term, start, end int
+}
+
+// snippet is the part of the memo where most of the terms are together: of the body if they are there, else of the summary,
+// else of the title. It is plain text on one line, with an ellipsis where it was cut.
+func snippet(terms []term, c content) string {
+	best, found := "", 0
+	for _, text := range []string{c.body, c.summary, c.title} {
+		if at, n := densest(terms, text); n > found {
+			best, found = excerpt(text, at), n
+		}
+	}
+	if found > 0 {
+		return best
+	}
+	for _, text := range []string{c.body, c.summary} {
+		if strings.TrimSpace(text) != "" {
+			return excerpt(text, 0)
+		}
+	}
+	return excerpt(c.title, 0)
+}
+
+// densest gives the byte of the text at which the most terms follow soon, and how many do.
+func densest(terms []term, text string) (at, found int) {
+	hits := locate(terms, text)
+	const window = (snippetLength - snippetLead) * 2 // in bytes: between Japanese and English
+	for i, h := range hits {
+		seen := map[int]bool{}
+		for _, o := range hits[i:] {
+			if o.end > h.start+window {
+				break
+			}
+			seen[o.term] = true
+		}
+		if len(seen) > found {
+			at, found = h.start, len(seen)
+		}
+	}
+	return at, found
+}
+
+// locate finds the terms in a text, in order.
+func locate(terms []term, text string) []hit {
+	var offsets []int32
+	compared := folded(normalise(text, maxSearched), &offsets)
+	var hits []hit
+	for i, t := range terms {
+		for from := 0; len(hits) < maxHits*(i+1); {
+			start, end := t.find(compared, from)
+			if start < 0 {
+				break
+			}
+			hits = append(hits, hit{i, int(offsets[start]), int(offsets[end])})
+			from = end
+		}
+	}
+	slices.SortFunc(hits, func(a, b hit) int { return a.start - b.start })
+	return hits
+}
+
+// excerpt gives the text around a byte.
+func excerpt(text string, at int) string {
+	start := at
+	for range snippetLead {
+		if start == 0 {
+			break
+		}
+		_, size := utf8.DecodeLastRuneInString(text[:start])
+		start -= size
+	}
+	if start <= len("…") {
+		start = 0
+	}
+	for start > 0 && start < at && !startsCharacter(text[start:]) {
+		_, size := utf8.DecodeRuneInString(text[start:])
+		start += size
+	}
+	end := start
+	for n := 0; end < len(text) && (n < snippetLength || !startsCharacter(text[end:])) && n < 2*snippetLength; n++ {
+		_, size := utf8.DecodeRuneInString(text[end:])
+		end += size
+	}
+	out := strings.Join(strings.Fields(text[start:end]), " ")
+	if start > 0 {
+		out = "…" + out
+	}
+	if end < len(text) {
+		out += "…"
+	}
+	return out
+}
+
+// startsCharacter says whether a reader sees a character begin here: not a mark on the one before, nor what a joiner ties
+// to it.
+func startsCharacter(s string) bool {
+	r, _ := utf8.DecodeRuneInString(s)
+	return !unicode.IsMark(r) && !unicode.Is(unicode.Cf, r) && !unicode.Is(unicode.Sk, r)
+}
