@@ -1,0 +1,132 @@
+package oauth
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+)
+
+// client is an app that registered. It is what op calls a client, too; most of what op wants to know is about logins and
+// ID tokens, which this server leaves alone.
+type client struct {
+	id, name, authMethod string
+	secretHash           []byte
+	redirectURIs         []string
+	grantTypes           []oidc.GrantType
+
+	// asked is the one redirect URI of an authorization request, once it is known to be among those registered, and
+	// request or fault what the rest of it says. Only the copy made for that request has them.
+	asked   string
+	request authorizeRequest
+	fault   error
+}
+
+var _ op.Client = (*client)(nil)
+
+// findClient looks a client up; errAbsent when there is none.
+func (s *Server) findClient(ctx context.Context, id string) (*client, error) {
+	known, ticket, ok := s.clients.get(id)
+	if ok {
+		return known, nil
+	}
+	c := &client{id: id}
+	var secretHash, redirectURIs, grantTypes string
+	err := s.log.DB().QueryRowContext(ctx, `SELECT name, auth_method, secret_hash, redirect_uris, grant_types
+		FROM oauth_clients WHERE id = ?`, id).Scan(&c.name, &c.authMethod, &secretHash, &redirectURIs, &grantTypes)
+	if err != nil {
+		return nil, absent("find the client", err)
+	}
+	if c.secretHash, err = hex.DecodeString(secretHash); err != nil {
+		return nil, fmt.Errorf("find the client: %w", err)
+	}
+	c.redirectURIs = strings.Fields(redirectURIs)
+	for _, t := range strings.Fields(grantTypes) {
+		c.grantTypes = append(c.grantTypes, oidc.GrantType(t))
+	}
+	if c.authMethod == string(oidc.AuthMethodNone) {
+		// The others are looked up each time, so that a wrong secret takes as long as an unknown client.
+		s.clients.put(id, c, ticket)
+	}
+	return c, nil
+}
+
+// authenticates says whether the secret is right and came the way that the client registered.
+func (c *client) authenticates(secret string, byHeader bool) bool {
+	switch c.authMethod {
+	case string(oidc.AuthMethodNone):
+		// golang.org/x/oauth2 tries the header with an empty password first.
+		return secret == ""
+	case string(oidc.AuthMethodBasic):
+		return byHeader && c.hasSecret(secret)
+	case string(oidc.AuthMethodPost):
+		return !byHeader && c.hasSecret(secret)
+	default:
+		return false
+	}
+}
+
+func (c *client) hasSecret(secret string) bool {
+	return subtle.ConstantTimeCompare(hashSecret(secret), c.secretHash) == 1
+}
+
+func (c *client) usesRefresh() bool { return slices.Contains(c.grantTypes, oidc.GrantTypeRefreshToken) }
+
+// GetID returns the client id.
+func (c *client) GetID() string { return c.id }
+
+// RedirectURIs returns the one that was asked for and found good, so that what op compares is equal. Its own comparison
+// takes https for http, other addresses of the loopback network, user names and fragments for the same.
+func (c *client) RedirectURIs() []string { return []string{c.asked} }
+
+// ApplicationType is native, for which op allows both http on loopback and https.
+func (c *client) ApplicationType() op.ApplicationType { return op.ApplicationTypeNative }
+
+// AuthMethod returns how the client authenticates.
+func (c *client) AuthMethod() oidc.AuthMethod { return oidc.AuthMethod(c.authMethod) }
+
+// ResponseTypes returns the only one there is.
+func (c *client) ResponseTypes() []oidc.ResponseType {
+	return []oidc.ResponseType{oidc.ResponseTypeCode}
+}
+
+// GrantTypes returns what the client registered.
+func (c *client) GrantTypes() []oidc.GrantType { return c.grantTypes }
+
+// PostLogoutRedirectURIs and what follows are about logins and ID tokens.
+func (c *client) PostLogoutRedirectURIs() []string { return nil }
+
+// LoginURL is not used.
+func (c *client) LoginURL(string) string { return "" }
+
+// AccessTokenType is not used.
+func (c *client) AccessTokenType() op.AccessTokenType { return op.AccessTokenTypeBearer }
+
+// IDTokenLifetime is not used.
+func (c *client) IDTokenLifetime() time.Duration { return 0 }
+
+// DevMode is never on.
+func (c *client) DevMode() bool { return false }
+
+// RestrictAdditionalIdTokenScopes is not used.
+func (c *client) RestrictAdditionalIdTokenScopes() func([]string) []string { return noScopes }
+
+// RestrictAdditionalAccessTokenScopes is not used.
+func (c *client) RestrictAdditionalAccessTokenScopes() func([]string) []string { return noScopes }
+
+// IsScopeAllowed is asked about scopes that were judged before.
+func (c *client) IsScopeAllowed(string) bool { return true }
+
+// IDTokenUserinfoClaimsAssertion is not used.
+func (c *client) IDTokenUserinfoClaimsAssertion() bool { return false }
+
+// ClockSkew is not used.
+func (c *client) ClockSkew() time.Duration { return 0 }
+
+func noScopes([]string) []string { return nil }

@@ -1,0 +1,219 @@
+package oauth
+
+import (
+	"context"
+	"crypto/subtle"
+	"errors"
+	"net/http"
+	"net/url"
+	"slices"
+
+	"google.golang.org/protobuf/types/known/timestamppb"
+
+	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
+	"github.com/paput/paput/services/eventlog"
+)
+
+// The fields of the consent form.
+const (
+	fieldTransaction = "tx"
+	fieldToken       = "csrf"
+	fieldScope       = "scope"
+	fieldDecision    = "decision"
+	decisionApprove  = "approve"
+	decisionDeny     = "deny"
+)
+
+func consentPath(sealed string) string { return pathConsent + "?" + fieldTransaction + "=" + sealed }
+
+// asked is an authorization request in front of the person who is to answer it.
+type asked struct {
+	transaction
+	sealed string
+	client *client
+	person Person
+	token  string // that the form must carry
+}
+
+// consent asks the person, and takes the answer.
+func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
+	var handle func(http.ResponseWriter, *http.Request) error
+	switch r.Method {
+	case http.MethodGet, http.MethodHead:
+		handle = s.ask
+	case http.MethodPost:
+		handle = s.answer
+	default:
+		w.Header().Set("Allow", "GET, HEAD, POST")
+		s.problem(w, r, http.StatusMethodNotAllowed, errMalformed)
+		return
+	}
+	if err := handle(w, r); err != nil {
+		var known *refusal
+		if !errors.As(err, &known) {
+			_ = s.internal(r.Context(), err)
+			known = exchangeFrom(r.Context()).refusal
+		}
+		s.problem(w, r, known.pageStatus(), known)
+	}
+}
+
+// ask shows the consent page.
+func (s *Server) ask(w http.ResponseWriter, r *http.Request) error {
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil || len(query) != 1 || len(query[fieldTransaction]) != 1 {
+		return errTransaction
+	}
+	a, ok, err := s.read(w, r, query.Get(fieldTransaction))
+	if err != nil || !ok {
+		return err
+	}
+	return s.showConsent(w, r, http.StatusOK, a, a.Scopes, false)
+}
+
+// read opens a sealed transaction and finds out who is to answer it. ok is false when the browser was sent to sign in.
+func (s *Server) read(w http.ResponseWriter, r *http.Request, sealed string) (a asked, ok bool, err error) {
+	t, known := s.keys.open(sealed)
+	if !known || !s.now().Before(t.Expires) {
+		return a, false, errTransaction
+	}
+	cookie, bound := t.boundTo(r, s.secure)
+	if !bound {
+		return a, false, errTransaction
+	}
+	person, signedIn := s.signedIn(r)
+	if !signedIn {
+		w.Header().Set("Location", "/login?next="+url.QueryEscape(consentPath(sealed)))
+		w.WriteHeader(http.StatusSeeOther)
+		return a, false, nil
+	}
+	if person.AuthTime.Before(t.FreshSince) {
+		return a, false, errStale
+	}
+	c, err := s.findClient(r.Context(), t.ClientID)
+	if errors.Is(err, errAbsent) {
+		return a, false, errUnknownClient
+	}
+	return asked{t, sealed, c, person, s.keys.formToken(t, cookie, person.SessionID)}, true, err
+}
+
+// answer takes the person's answer. It counts when it comes from the page that asked, in the browser that began, from the
+// person who was asked, and is the first.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request) error {
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	if r.URL.RawQuery != "" || r.ParseForm() != nil {
+		return errMalformed
+	}
+	form := r.PostForm
+	a, ok, err := s.read(w, r, form.Get(fieldTransaction))
+	if err != nil || !ok {
+		return err
+	}
+	if !s.sameOrigin(r) || subtle.ConstantTimeCompare([]byte(form.Get(fieldToken)), []byte(a.token)) != 1 {
+		return errForged
+	}
+	switch form.Get(fieldDecision) {
+	case decisionApprove:
+		return s.approve(w, r, a, form[fieldScope])
+	case decisionDeny:
+		return s.deny(w, r, a)
+	default:
+		return errMalformed
+	}
+}
+
+// sameOrigin says whether the browser sent the form from one of our own pages, as far as it tells.
+func (s *Server) sameOrigin(r *http.Request) bool {
+	origin, site := r.Header.Values("Origin"), r.Header.Get("Sec-Fetch-Site")
+	if len(origin) > 0 && (len(origin) > 1 || origin[0] != s.issuer) {
+		return false
+	}
+	return site == "" || site == "same-origin"
+}
+
+// approve hands the client a code for the scopes that the person ticked.
+func (s *Server) approve(w http.ResponseWriter, r *http.Request, a asked, ticked []string) error {
+	for _, scope := range ticked {
+		if !slices.Contains(a.Scopes, scope) {
+			return errMalformed
+		}
+	}
+	if len(ticked) == 0 {
+		return s.showConsent(w, r, http.StatusBadRequest, a, nil, true)
+	}
+	scopes := slices.DeleteFunc(slices.Clone(a.Scopes), func(scope string) bool { return !slices.Contains(ticked, scope) })
+	code := newSecret(codePrefix)
+	grantID := s.newID("grant")
+	granted := consentGranted(&oauthv1.ConsentGranted{
+		TransactionId:         a.ID,
+		TransactionExpireTime: timestamppb.New(a.Expires),
+		AccountId:             a.person.AccountID,
+		ClientId:              a.ClientID,
+		RedirectUri:           a.RedirectURI,
+		Resource:              a.Resource,
+		RequestedScopes:       a.Scopes,
+		Scopes:                scopes,
+	})
+	err := s.decideOnce(r.Context(), a.transaction, func(tx *eventlog.Tx) error {
+		return tx.Append(kindGrant+"/"+grantID, granted, codeIssued(&oauthv1.CodeIssued{
+			CodeHash:      hashSecret(code),
+			CodeChallenge: a.Challenge,
+			ExpireTime:    timestamppb.New(tx.Now().Add(s.life.Code)),
+		}))
+	})
+	if err != nil {
+		return err
+	}
+	s.logger.InfoContext(r.Context(), "consent granted", "grant_id", grantID, "client_id", a.ClientID, "account_id", a.person.AccountID)
+	s.finish(w, a.transaction, s.codeURL(a.answerTo(), code))
+	return nil
+}
+
+// deny tells the client that the person said no.
+func (s *Server) deny(w http.ResponseWriter, r *http.Request, a asked) error {
+	denied := consentDenied(&oauthv1.ConsentDenied{
+		TransactionId:         a.ID,
+		TransactionExpireTime: timestamppb.New(a.Expires),
+		AccountId:             a.person.AccountID,
+		ClientId:              a.ClientID,
+		RedirectUri:           a.RedirectURI,
+		Resource:              a.Resource,
+		RequestedScopes:       a.Scopes,
+	})
+	err := s.decideOnce(r.Context(), a.transaction, func(tx *eventlog.Tx) error {
+		return tx.Append(kindGrant+"/"+s.newID("grant"), denied)
+	})
+	if err != nil {
+		return err
+	}
+	s.logger.InfoContext(r.Context(), "consent denied", "client_id", a.ClientID, "account_id", a.person.AccountID)
+	s.finish(w, a.transaction, s.errorURL(a.answerTo(), errAccessDenied))
+	return nil
+}
+
+// decideOnce records the answer to a request, unless it has one.
+func (s *Server) decideOnce(ctx context.Context, t transaction, record func(tx *eventlog.Tx) error) error {
+	return s.do(ctx, func(tx *eventlog.Tx) error {
+		answered, err := isAnswered(tx, t.ID)
+		switch {
+		case err != nil:
+			return err
+		case answered, !tx.Now().Before(t.Expires):
+			return errAnswered
+		}
+		return record(tx)
+	})
+}
+
+// finish sends the browser to the client.
+func (s *Server) finish(w http.ResponseWriter, t transaction, to string) {
+	gone := t.cookie("", 0, s.secure)
+	gone.MaxAge = -1
+	http.SetCookie(w, gone)
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+}
+
+func (t transaction) answerTo() answerTo {
+	return answerTo{redirectURI: t.RedirectURI, state: string(t.State), hasState: t.HasState}
+}

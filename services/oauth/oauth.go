@@ -1,0 +1,201 @@
+// Package oauth is the authorization server: apps register themselves, people allow them some of what they may do, and
+// apps get tokens for that. It follows OAuth 2.1 as the Model Context Protocol wants it: PKCE with S256 for everyone,
+// resource-bound tokens (RFC 8707), issuer in every answer (RFC 9207), dynamic registration (RFC 7591).
+//
+// Routing, form decoding and client credentials are those of github.com/zitadel/oidc's op.Server. It decides nothing: what
+// it would check is checked here before, more strictly, and it sees the result only. So nothing that a client sent reaches
+// its log lines, and no error is rendered in its words.
+//
+// Everything that is decided is an event. A registration is the stream of one client. An authorization is the stream of
+// one grant: the person's answer, the code, every token, the end. Decisions are pure functions over rows of the service's
+// own tables, read in the same transaction, and not over a fold of the stream: a grant is refreshed thousands of times
+// and its last token is one row. A refusal that must leave a trace (a spent code, a revoked grant) is an event that is
+// committed, and the error is the answer to it.
+//
+// Tokens, codes and client secrets are random strings of 256 bits, of which SHA-256 hashes are kept. What an access token
+// is worth is looked up for every call, behind a cache that a revocation empties.
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"github.com/zitadel/oidc/v3/pkg/op"
+	"golang.org/x/time/rate"
+
+	"github.com/paput/paput/proto/gen/paput/oauth/v1/oauthv1connect"
+	"github.com/paput/paput/services/eventlog"
+	"github.com/paput/paput/services/rpc"
+)
+
+// Person is someone who is signed in in a browser.
+type Person struct {
+	AccountID string
+	Email     string
+	SessionID string
+	// AuthTime is when they last proved who they are.
+	AuthTime time.Time
+}
+
+// Config is what a Server needs.
+type Config struct {
+	Log *eventlog.Log
+	// PublicURL is where clients find this server, such as "https://mcp.example.com": the issuer. It has no path, and http
+	// is for loopback only.
+	PublicURL string
+	// Key is 32 secret bytes that stay the same for as long as the data directory. With another key, authorization
+	// requests that wait for an answer are void, and so are answers to repeated refreshes.
+	Key []byte
+	// SignedIn returns who is signed in in the browser that sent the request.
+	SignedIn func(*http.Request) (Person, bool)
+	Now      func() time.Time
+	// NewID returns a new id that begins with the prefix and an underscore.
+	NewID  func(prefix string) string
+	Logger *slog.Logger
+
+	// AccessTTL is how long an access token works; Lifetimes.Access when it is zero.
+	AccessTTL time.Duration
+	Lifetimes Lifetimes
+	// RegisterRate is how many clients one address may register per second in the long run (0.5), RegisterBurst how many at
+	// once (60).
+	RegisterRate  rate.Limit
+	RegisterBurst int
+}
+
+// Server is the authorization server. New makes one; its methods may be called from any goroutine.
+type Server struct {
+	op.UnimplementedServer
+
+	log       *eventlog.Log
+	issuer    string
+	resources []string
+	secure    bool // https: cookies may be bound to the host
+	keys      keys
+	signedIn  func(*http.Request) (Person, bool)
+	now       func() time.Time
+	newID     func(string) string
+	logger    *slog.Logger
+	life      Lifetimes
+
+	pages         *template.Template
+	protocol      http.Handler // of op
+	registrations *limiter
+	clients       cache[*client] // public ones, by id
+	callers       cache[remembered]
+}
+
+var (
+	_ op.Server                          = (*Server)(nil)
+	_ rpc.Authenticator                  = (*Server)(nil)
+	_ oauthv1connect.OAuthServiceHandler = (*Server)(nil)
+)
+
+// Codes translates the domain errors of the RPCs, of which there are none: what an access token is worth was found out
+// before.
+func Codes(error) (connect.Code, bool) { return 0, false }
+
+// New returns a server. It fails when the configuration makes no sense.
+func New(c Config) (*Server, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("oauth: %w", err)
+	}
+	derived, err := deriveKeys(c.Key)
+	if err != nil {
+		return nil, fmt.Errorf("oauth: %w", err)
+	}
+	pages, err := parsePages()
+	if err != nil {
+		return nil, fmt.Errorf("oauth: %w", err)
+	}
+	c.setDefaults()
+	s := &Server{
+		log:           c.Log,
+		issuer:        c.PublicURL,
+		resources:     []string{c.PublicURL, c.PublicURL + "/mcp"},
+		secure:        strings.HasPrefix(c.PublicURL, "https://"),
+		keys:          derived,
+		signedIn:      c.SignedIn,
+		now:           c.Now,
+		newID:         c.NewID,
+		logger:        c.Logger,
+		life:          c.Lifetimes,
+		pages:         pages,
+		registrations: newLimiter(c.RegisterRate, c.RegisterBurst),
+	}
+	s.protocol = op.RegisterServer(s, op.Endpoints{
+		Authorization: op.NewEndpoint(pathAuthorize),
+		Token:         op.NewEndpoint(pathToken),
+		Revocation:    op.NewEndpoint(pathRevoke),
+	}, op.WithServerCORSOptions(nil))
+	return s, nil
+}
+
+func (c *Config) check() error {
+	if c.Log == nil || c.SignedIn == nil || c.Now == nil || c.NewID == nil || c.Logger == nil {
+		return errors.New("Log, SignedIn, Now, NewID and Logger are required")
+	}
+	if len(c.Key) != 32 {
+		return fmt.Errorf("the key has %d bytes, must have 32", len(c.Key))
+	}
+	if c.Lifetimes.Grace > 300*time.Second {
+		return fmt.Errorf("the grace time for refresh tokens is %s, at most 5m", c.Lifetimes.Grace)
+	}
+	return checkPublicURL(c.PublicURL)
+}
+
+// checkPublicURL demands scheme and authority and nothing else, and https but on loopback.
+func checkPublicURL(raw string) error {
+	u, err := url.Parse(raw)
+	if err != nil || u.Host == "" || u.Scheme+"://"+u.Host != raw {
+		return fmt.Errorf("the public URL %q must be a scheme and a host, such as https://mcp.example.com", raw)
+	}
+	ip, err := netip.ParseAddr(u.Hostname())
+	loopback := u.Hostname() == "localhost" || err == nil && ip.IsLoopback()
+	if u.Scheme != "https" && (u.Scheme != "http" || !loopback) {
+		return fmt.Errorf("the public URL %q must begin with https:// unless it is on loopback", raw)
+	}
+	return nil
+}
+
+func (c *Config) setDefaults() {
+	l := &c.Lifetimes
+	l.Transaction = orDefault(l.Transaction, 10*time.Minute)
+	l.Code = orDefault(l.Code, time.Minute)
+	l.Access = orDefault(c.AccessTTL, orDefault(l.Access, 15*time.Minute))
+	l.Refresh = orDefault(l.Refresh, 30*24*time.Hour)
+	l.Grant = orDefault(l.Grant, 90*24*time.Hour)
+	l.Grace = max(orDefault(l.Grace, 30*time.Second), 0)
+	if c.RegisterRate == 0 {
+		c.RegisterRate = 0.5
+	}
+	if c.RegisterBurst == 0 {
+		c.RegisterBurst = 60
+	}
+}
+
+func orDefault(d, otherwise time.Duration) time.Duration {
+	if d == 0 {
+		return otherwise
+	}
+	return d
+}
+
+// writeTimeout is how long a decision may take. It does not end with the request: what is half decided when a client
+// hangs up is still decided, and a cache is emptied of it.
+const writeTimeout = 15 * time.Second
+
+// do carries out one decision.
+func (s *Server) do(ctx context.Context, fn func(tx *eventlog.Tx) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
+	defer cancel()
+	return s.log.Do(ctx, fn)
+}

@@ -1,0 +1,164 @@
+package oauth
+
+import (
+	"bytes"
+	"embed"
+	"fmt"
+	"html/template"
+	"net/http"
+	"slices"
+
+	"golang.org/x/text/language"
+)
+
+//go:embed pages/*.html
+var pageFiles embed.FS
+
+func parsePages() (*template.Template, error) { return template.ParseFS(pageFiles, "pages/*.html") }
+
+// inJapanese says whether the browser would rather have Japanese than English.
+func inJapanese(r *http.Request) bool {
+	matcher := language.NewMatcher([]language.Tag{language.English, language.Japanese})
+	_, index := language.MatchStrings(matcher, r.Header.Get("Accept-Language"))
+	return index == 1
+}
+
+// consentView is what the consent page shows.
+type consentView struct {
+	AppName  string // of the app's own choosing; empty when it gave none
+	Email    string
+	Resource string
+	Host     string // where the answer goes
+	Loopback bool
+	Scopes   []scopeView
+	Missing  bool // no scope was ticked
+	Sealed   string
+	Token    string
+}
+
+// scopeView is one box to tick.
+type scopeView struct {
+	Name, Text string
+	Ticked     bool
+}
+
+func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, status int, a asked, ticked []string, missing bool) error {
+	japanese := inJapanese(r)
+	view := consentView{
+		AppName:  a.client.name,
+		Email:    a.person.Email,
+		Resource: a.Resource,
+		Missing:  missing,
+		Sealed:   a.sealed,
+		Token:    a.token,
+	}
+	view.Host, view.Loopback = redirectHost(a.RedirectURI)
+	for _, scope := range Scopes() {
+		if !slices.Contains(a.Scopes, scope.Name) {
+			continue
+		}
+		text := scope.English
+		if japanese {
+			text = scope.Japanese
+		}
+		view.Scopes = append(view.Scopes, scopeView{scope.Name, text, slices.Contains(ticked, scope.Name)})
+	}
+	return s.show(w, status, "consent", japanese, view)
+}
+
+// problemView is what the page for an error shows.
+type problemView struct {
+	Title, Text string
+	SignOut     bool // with a link to where that is done
+	Reference   string
+}
+
+// problem tells a person what went wrong. The error code is in a header, for programs and for us.
+func (s *Server) problem(w http.ResponseWriter, r *http.Request, status int, known *refusal) {
+	japanese := inJapanese(r)
+	reference := exchangeFrom(r.Context()).requestID
+	if reference == "" {
+		reference = s.newID("req")
+		s.logger.InfoContext(r.Context(), "authorization refused",
+			"request_id", reference, "error", known.code, "reason", known.text)
+	}
+	if status == http.StatusServiceUnavailable {
+		w.Header().Set("Retry-After", "5")
+	}
+	w.Header().Set("X-Error", known.code)
+	view := problemText(known, japanese)
+	view.Reference = reference
+	if err := s.show(w, status, "problem", japanese, view); err != nil {
+		s.logger.ErrorContext(r.Context(), "page not shown", "request_id", reference, "error", err)
+		http.Error(w, "Something went wrong. Reference: "+reference, http.StatusInternalServerError)
+	}
+}
+
+// show writes a page in one of its languages.
+func (s *Server) show(w http.ResponseWriter, status int, page string, japanese bool, view any) error {
+	name := page + ".en.html"
+	if japanese {
+		name = page + ".ja.html"
+	}
+	var body bytes.Buffer
+	if err := s.pages.ExecuteTemplate(&body, name, view); err != nil {
+		return fmt.Errorf("show %s: %w", name, err)
+	}
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.Header().Add("Vary", "Accept-Language, Cookie")
+	w.WriteHeader(status)
+	_, _ = w.Write(body.Bytes())
+	return nil
+}
+
+// problemText says in plain words what went wrong and what to do.
+func problemText(known *refusal, japanese bool) problemView {
+	type pair struct{ en, ja problemView }
+	var text pair
+	switch known {
+	case errUnknownClient:
+		text = pair{
+			problemView{Title: "This app is not known here", Text: "The app that sent you here has no registration on this server, or it has expired. In the app, remove the connection to Paput and connect again."},
+			problemView{Title: "このアプリは登録されていません", Text: "開こうとしたアプリは、このサーバーに登録されていないか、登録の期限が切れています。アプリ側で Paput との接続を削除し、もう一度接続してください。"},
+		}
+	case errUnknownRedirect:
+		text = pair{
+			problemView{Title: "The app's return address is not registered", Text: "The app asked us to send you to an address that it has not registered. Nothing was allowed. If you trust the app, remove its connection to Paput and connect again."},
+			problemView{Title: "アプリの戻り先が登録されていません", Text: "アプリが、登録されていないアドレスに戻るよう求めました。何も許可されていません。信頼できるアプリであれば、Paput との接続を削除し、もう一度接続してください。"},
+		}
+	case errTransaction:
+		text = pair{
+			problemView{Title: "This request cannot be answered", Text: "It has expired, or it was started in another browser. Nothing was allowed. Go back to the app and connect again."},
+			problemView{Title: "このリクエストには回答できません", Text: "期限が切れているか、別のブラウザーで開始されたものです。何も許可されていません。アプリに戻り、もう一度接続してください。"},
+		}
+	case errAnswered:
+		text = pair{
+			problemView{Title: "You have answered this already", Text: "Each request is answered once. If the app is not connected, go back to it and connect again."},
+			problemView{Title: "すでに回答済みです", Text: "1 つのリクエストに回答できるのは 1 回だけです。アプリが接続されていない場合は、アプリに戻ってもう一度接続してください。"},
+		}
+	case errForged:
+		text = pair{
+			problemView{Title: "The answer did not come from our page", Text: "To be safe, nothing was allowed. Go back to the app and connect again."},
+			problemView{Title: "回答を確認できませんでした", Text: "この回答は Paput の画面から送られたものではないようです。安全のため、何も許可していません。アプリに戻り、もう一度接続してください。"},
+		}
+	case errStale:
+		text = pair{
+			problemView{Title: "Please sign in again", Text: "The app asks for a fresh sign-in. Sign out, then come back to this page and reload it.", SignOut: true},
+			problemView{Title: "もう一度サインインしてください", Text: "アプリが再度のサインインを求めています。サインアウトしてから、このページに戻って再読み込みしてください。", SignOut: true},
+		}
+	case errServer, errBusy:
+		text = pair{
+			problemView{Title: "Something went wrong", Text: "It is our fault, not yours. Nothing was allowed. Wait a moment, then go back to the app and connect again."},
+			problemView{Title: "エラーが発生しました", Text: "サーバー側の問題です。何も許可されていません。しばらくしてからアプリに戻り、もう一度接続してください。"},
+		}
+	default:
+		text = pair{
+			problemView{Title: "This address is not complete", Text: "The app sent you here with a request that we cannot read. Nothing was allowed. Go back to the app and connect again."},
+			problemView{Title: "リクエストを読み取れません", Text: "アプリから送られたリクエストの内容に誤りがあります。何も許可されていません。アプリに戻り、もう一度接続してください。"},
+		}
+	}
+	if japanese {
+		return text.ja
+	}
+	return text.en
+}

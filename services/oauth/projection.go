@@ -1,0 +1,223 @@
+package oauth
+
+import (
+	"encoding/hex"
+	"fmt"
+	"strings"
+	"time"
+
+	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
+	"github.com/paput/paput/services/eventlog"
+)
+
+// The hashes are the keys of their tables. Times are Unix milliseconds, lists are separated by spaces: neither scopes nor
+// redirect URIs have any inside.
+const schema = `
+CREATE TABLE oauth_clients (
+	id TEXT PRIMARY KEY,
+	name TEXT NOT NULL,
+	auth_method TEXT NOT NULL,
+	secret_hash TEXT NOT NULL,
+	redirect_uris TEXT NOT NULL,
+	grant_types TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE oauth_answers (
+	transaction_id TEXT PRIMARY KEY,
+	expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE oauth_grants (
+	id TEXT PRIMARY KEY,
+	account_id TEXT NOT NULL,
+	client_id TEXT NOT NULL,
+	redirect_uri TEXT NOT NULL,
+	resource TEXT NOT NULL,
+	scopes TEXT NOT NULL,
+	expires_at INTEGER NOT NULL,
+	revoked INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE oauth_codes (
+	hash TEXT PRIMARY KEY,
+	grant_id TEXT NOT NULL,
+	challenge TEXT NOT NULL,
+	expires_at INTEGER NOT NULL,
+	spent INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE oauth_refresh_tokens (
+	hash TEXT PRIMARY KEY,
+	grant_id TEXT NOT NULL,
+	expires_at INTEGER NOT NULL,
+	rotated_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX oauth_refresh_tokens_by_grant ON oauth_refresh_tokens (grant_id, expires_at);
+CREATE TABLE oauth_access_tokens (
+	hash TEXT PRIMARY KEY,
+	grant_id TEXT NOT NULL,
+	scopes TEXT NOT NULL,
+	expires_at INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX oauth_access_tokens_by_grant ON oauth_access_tokens (grant_id, expires_at);
+`
+
+// Projections are the read models of the service.
+func Projections() []eventlog.Projection {
+	return []eventlog.Projection{{
+		Name:    "oauth",
+		Version: 1,
+		Kinds:   []string{kindClient, kindGrant},
+		Schema:  schema,
+		Tables: []string{
+			"oauth_clients", "oauth_answers", "oauth_grants", "oauth_codes", "oauth_refresh_tokens", "oauth_access_tokens",
+		},
+		Apply: apply,
+	}}
+}
+
+// apply brings the tables up to date with one event.
+func apply(tx *eventlog.Tx, r eventlog.Record) error {
+	id := streamID(r.Stream)
+	switch e := r.Event.(type) {
+	case *oauthv1.ClientEvent:
+		return applyClient(tx, id, e)
+	case *oauthv1.GrantEvent:
+		return applyGrant(tx, id, e, r)
+	default:
+		return fmt.Errorf("oauth: an event of the unexpected type %T", r.Event)
+	}
+}
+
+func applyClient(tx *eventlog.Tx, id string, e *oauthv1.ClientEvent) error {
+	c := e.GetRegistered()
+	if c == nil {
+		return nil
+	}
+	return exec(tx, `INSERT INTO oauth_clients (id, name, auth_method, secret_hash, redirect_uris, grant_types)
+		VALUES (?, ?, ?, ?, ?, ?)`,
+		id, c.GetName(), c.GetAuthMethod(), key(c.GetSecretHash()), list(c.GetRedirectUris()), list(c.GetGrantTypes()))
+}
+
+func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Record) error {
+	switch e := e.GetEvent().(type) {
+	case *oauthv1.GrantEvent_ConsentGranted:
+		return applyConsent(tx, id, e.ConsentGranted, r.Time)
+	case *oauthv1.GrantEvent_ConsentDenied:
+		return applyAnswer(tx, e.ConsentDenied.GetTransactionId(), e.ConsentDenied.GetTransactionExpireTime().AsTime(), r.Time)
+	case *oauthv1.GrantEvent_CodeIssued:
+		c := e.CodeIssued
+		return exec(tx, `INSERT INTO oauth_codes (hash, grant_id, challenge, expires_at, spent) VALUES (?, ?, ?, ?, ?)`,
+			key(c.GetCodeHash()), id, key(c.GetCodeChallenge()), millis(c.GetExpireTime().AsTime()), unspent)
+	case *oauthv1.GrantEvent_CodeRedeemed:
+		return applyRedeemed(tx, id, e.CodeRedeemed)
+	case *oauthv1.GrantEvent_CodeRefused:
+		return exec(tx, `UPDATE oauth_codes SET spent = ? WHERE hash = ?`, refused, key(e.CodeRefused.GetCodeHash()))
+	case *oauthv1.GrantEvent_TokenRefreshed:
+		return applyRefreshed(tx, id, e.TokenRefreshed, r)
+	case *oauthv1.GrantEvent_RefreshRepeated:
+		return insertAccess(tx, id, e.RefreshRepeated.GetAccessToken())
+	case *oauthv1.GrantEvent_Revoked:
+		return applyRevoked(tx, id)
+	default: // replays and reuse change nothing by themselves
+		return nil
+	}
+}
+
+func applyConsent(tx *eventlog.Tx, id string, c *oauthv1.ConsentGranted, now time.Time) error {
+	if err := applyAnswer(tx, c.GetTransactionId(), c.GetTransactionExpireTime().AsTime(), now); err != nil {
+		return err
+	}
+	return exec(tx, `INSERT INTO oauth_grants
+		(id, account_id, client_id, redirect_uri, resource, scopes, expires_at, revoked) VALUES (?, ?, ?, ?, ?, ?, 0, 0)`,
+		id, c.GetAccountId(), c.GetClientId(), c.GetRedirectUri(), c.GetResource(), list(c.GetScopes()))
+}
+
+// applyAnswer remembers which requests were answered, and forgets those that nobody can answer any more.
+func applyAnswer(tx *eventlog.Tx, transactionID string, expires, now time.Time) error {
+	if err := exec(tx, `DELETE FROM oauth_answers WHERE expires_at <= ?`, millis(now)); err != nil {
+		return err
+	}
+	return exec(tx, `INSERT INTO oauth_answers (transaction_id, expires_at) VALUES (?, ?)`, transactionID, millis(expires))
+}
+
+func applyRedeemed(tx *eventlog.Tx, id string, c *oauthv1.CodeRedeemed) error {
+	if err := exec(tx, `UPDATE oauth_codes SET spent = ? WHERE hash = ?`, redeemed, key(c.GetCodeHash())); err != nil {
+		return err
+	}
+	err := exec(tx, `UPDATE oauth_grants SET expires_at = ? WHERE id = ?`, millis(c.GetGrantExpireTime().AsTime()), id)
+	if err != nil {
+		return err
+	}
+	if t := c.GetRefreshToken(); t != nil {
+		if err := insertRefresh(tx, id, t); err != nil {
+			return err
+		}
+	}
+	return insertAccess(tx, id, c.GetAccessToken())
+}
+
+// pruneEvery is how many events of a grant pass before its expired tokens are forgotten.
+const pruneEvery = 16
+
+func applyRefreshed(tx *eventlog.Tx, id string, e *oauthv1.TokenRefreshed, r eventlog.Record) error {
+	err := exec(tx, `UPDATE oauth_refresh_tokens SET rotated_at = ? WHERE hash = ?`,
+		millis(r.Time), key(e.GetRefreshTokenHash()))
+	if err != nil {
+		return err
+	}
+	if err := insertRefresh(tx, id, e.GetSuccessor()); err != nil {
+		return err
+	}
+	if r.Version%pruneEvery == 0 {
+		for _, table := range []string{"oauth_refresh_tokens", "oauth_access_tokens"} {
+			if err := exec(tx, `DELETE FROM `+table+` WHERE grant_id = ? AND expires_at <= ?`, id, millis(r.Time)); err != nil {
+				return err
+			}
+		}
+	}
+	return insertAccess(tx, id, e.GetAccessToken())
+}
+
+// applyRevoked ends a grant. Its tokens go, because nothing can come of them; the grant and its codes stay, so that what
+// comes again is known.
+func applyRevoked(tx *eventlog.Tx, id string) error {
+	if err := exec(tx, `UPDATE oauth_grants SET revoked = 1 WHERE id = ?`, id); err != nil {
+		return err
+	}
+	if err := exec(tx, `DELETE FROM oauth_refresh_tokens WHERE grant_id = ?`, id); err != nil {
+		return err
+	}
+	return exec(tx, `DELETE FROM oauth_access_tokens WHERE grant_id = ?`, id)
+}
+
+func insertRefresh(tx *eventlog.Tx, grantID string, t *oauthv1.RefreshToken) error {
+	return exec(tx, `INSERT INTO oauth_refresh_tokens (hash, grant_id, expires_at, rotated_at) VALUES (?, ?, ?, 0)`,
+		key(t.GetHash()), grantID, millis(t.GetExpireTime().AsTime()))
+}
+
+func insertAccess(tx *eventlog.Tx, grantID string, t *oauthv1.AccessToken) error {
+	return exec(tx, `INSERT INTO oauth_access_tokens (hash, grant_id, scopes, expires_at) VALUES (?, ?, ?, ?)`,
+		key(t.GetHash()), grantID, list(t.GetScopes()), millis(t.GetExpireTime().AsTime()))
+}
+
+func exec(tx *eventlog.Tx, query string, args ...any) error {
+	_, err := tx.Exec(query, args...)
+	return err
+}
+
+// key is how a hash is written in the tables.
+func key(hash []byte) string { return hex.EncodeToString(hash) }
+
+func list(items []string) string { return strings.Join(items, " ") }
+
+// millis is how a time is written in the tables; 0 is the zero time.
+func millis(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMilli()
+}
+
+func fromMillis(ms int64) time.Time {
+	if ms == 0 {
+		return time.Time{}
+	}
+	return time.UnixMilli(ms).UTC()
+}

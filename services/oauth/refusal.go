@@ -1,0 +1,93 @@
+package oauth
+
+import "net/http"
+
+// refusal is an error of the OAuth protocol: what the client is told. Its text never holds anything internal, and only
+// the characters that RFC 6749, section 5.2, allows in error_description.
+type refusal struct {
+	code string // of RFC 6749 and its extensions
+	text string
+}
+
+// Error returns the text.
+func (r *refusal) Error() string { return r.text }
+
+// status is the HTTP status of the refusal for a program.
+func (r *refusal) status() int {
+	switch r.code {
+	case "invalid_client":
+		return http.StatusUnauthorized
+	case "server_error":
+		if r == errBusy {
+			return http.StatusServiceUnavailable
+		}
+		return http.StatusInternalServerError
+	default:
+		return http.StatusBadRequest
+	}
+}
+
+// pageStatus is the HTTP status of the refusal for a person.
+func (r *refusal) pageStatus() int {
+	if status := r.status(); status >= http.StatusInternalServerError {
+		return status
+	}
+	if r == errForged {
+		return http.StatusForbidden
+	}
+	return http.StatusBadRequest
+}
+
+// What the token and revocation endpoints refuse.
+var (
+	errInvalidClient = &refusal{"invalid_client", "client authentication failed: register again"}
+	errCode          = &refusal{"invalid_grant", "the authorization code is unknown, expired or used"}
+	errCodeRedirect  = &refusal{"invalid_grant", "redirect_uri is not the one that the code was issued for"}
+	errVerifier      = &refusal{"invalid_grant", "code_verifier does not fit the code challenge"}
+	errRefresh       = &refusal{"invalid_grant", "the refresh token is unknown, expired, used or revoked"}
+	errScope         = &refusal{"invalid_scope", "scope names more than was granted"}
+	errTarget        = &refusal{"invalid_target", "resource is not the one that was granted"}
+)
+
+// What the authorization endpoint refuses by sending the browser back to the client.
+var (
+	errRepeated        = &refusal{"invalid_request", "a parameter is given more than once"}
+	errNoResponseType  = &refusal{"invalid_request", "response_type is missing: it must be code"}
+	errResponseType    = &refusal{"unsupported_response_type", "response_type must be code"}
+	errResponseMode    = &refusal{"invalid_request", "response_mode must be query"}
+	errRequestObject   = &refusal{"request_not_supported", "the request parameter is not supported"}
+	errRequestURI      = &refusal{"request_uri_not_supported", "the request_uri parameter is not supported"}
+	errChallengeMethod = &refusal{"invalid_request", "code_challenge_method must be S256"}
+	errChallenge       = &refusal{"invalid_request", "code_challenge must be 43 base64url characters"}
+	errUnknownTarget   = &refusal{"invalid_target", "resource is not one of this server"}
+	errUnknownScopes   = &refusal{"invalid_scope", "scope names none that this server knows"}
+	errPrompt          = &refusal{"invalid_request", "prompt=none stands alone"}
+	errMaxAge          = &refusal{"invalid_request", "max_age must be a number of seconds"}
+	errLoginRequired   = &refusal{"login_required", "nobody is signed in"}
+	errInteraction     = &refusal{"interaction_required", "the person must be asked"}
+	errAccessDenied    = &refusal{"access_denied", "the person said no"}
+)
+
+// What a person sees on a page, because there is no client yet that could be trusted with it.
+var (
+	errUnknownClient   = &refusal{"invalid_client", "the app is not registered here"}
+	errUnknownRedirect = &refusal{"invalid_request", "redirect_uri is not one that the app registered"}
+	errMalformed       = &refusal{"invalid_request", "the request is malformed"}
+	errTransaction     = &refusal{"invalid_request", "the request is unknown, expired or from another browser"}
+	errAnswered        = &refusal{"invalid_request", "the request was answered before"}
+	errStale           = &refusal{"login_required", "the client asks for a fresh sign-in"}
+	errForged          = &refusal{"invalid_request", "the answer did not come from the page that asked"}
+)
+
+// What is nobody's fault but ours, or too much.
+var (
+	errServer          = &refusal{"server_error", "something went wrong here: try again"}
+	errBusy            = &refusal{"server_error", "the server cannot take this just now: try again"}
+	errTooManyRequests = &refusal{"temporarily_unavailable", "too many registrations from this address: try again later"}
+)
+
+// The errors of a registration (RFC 7591, section 3.2.2).
+const (
+	invalidClientMetadata = "invalid_client_metadata"
+	invalidRedirectURI    = "invalid_redirect_uri"
+)

@@ -1,0 +1,214 @@
+package oauth
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
+	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
+	"github.com/paput/paput/services/eventlog"
+)
+
+const (
+	maxRegistration = 16 << 10 // bytes
+	maxClientName   = 100      // characters
+	maxSoftware     = 255      // characters
+)
+
+// clientMetadata is what a client says about itself (RFC 7591, section 2; application_type of OpenID Connect Dynamic
+// Client Registration). Other members are ignored.
+type clientMetadata struct {
+	RedirectURIs    []string `json:"redirect_uris"`
+	AuthMethod      string   `json:"token_endpoint_auth_method"`
+	GrantTypes      []string `json:"grant_types"`
+	ResponseTypes   []string `json:"response_types"`
+	Name            string   `json:"client_name,omitempty"`
+	ApplicationType string   `json:"application_type,omitempty"`
+	SoftwareID      string   `json:"software_id,omitempty"`
+	SoftwareVersion string   `json:"software_version,omitempty"`
+	// LogoURI is judged and not kept: no page shows a stranger's picture.
+	LogoURI string `json:"logo_uri,omitempty"`
+}
+
+// registered is the answer to a registration (RFC 7591, section 3.2.1).
+type registered struct {
+	ClientID       string `json:"client_id"`
+	IssuedAt       int64  `json:"client_id_issued_at"`
+	ClientSecret   string `json:"client_secret,omitempty"`
+	SecretsExpires *int64 `json:"client_secret_expires_at,omitempty"`
+	clientMetadata
+}
+
+// parseMetadata reads and judges a client's metadata and fills in what it left out.
+func parseMetadata(body []byte) (clientMetadata, error) {
+	var m clientMetadata
+	if err := json.Unmarshal(body, &m); err != nil {
+		var wrong *json.UnmarshalTypeError
+		if errors.As(err, &wrong) && strings.HasPrefix(wrong.Field, "redirect_uris") {
+			return m, &refusal{invalidRedirectURI, "redirect_uris must be a list of strings"}
+		}
+		return m, &refusal{invalidClientMetadata, "the client metadata must be a JSON object with members of the right types"}
+	}
+	if fault := m.metadataFault(); fault != "" {
+		return m, &refusal{invalidClientMetadata, fault}
+	}
+	if fault := m.redirectFault(); fault != "" {
+		return m, &refusal{invalidRedirectURI, fault}
+	}
+	m.complete()
+	return m, nil
+}
+
+func (m *clientMetadata) redirectFault() string {
+	switch n := len(m.RedirectURIs); {
+	case n == 0:
+		return "redirect_uris is missing"
+	case n > maxRedirectURIs:
+		return "redirect_uris has more than 10 items"
+	}
+	for _, u := range m.RedirectURIs {
+		if fault := redirectFault(u, m.ApplicationType); fault != "" {
+			return fault
+		}
+	}
+	return ""
+}
+
+func (m *clientMetadata) metadataFault() string {
+	m.Name = strings.TrimSpace(m.Name)
+	switch {
+	case !isPlainText(m.Name, maxClientName):
+		return "client_name is at most 100 characters, without control or invisible ones"
+	case !isPlainText(m.SoftwareID, maxSoftware), !isPlainText(m.SoftwareVersion, maxSoftware):
+		return "software_id and software_version are at most 255 characters, without control or invisible ones"
+	case !slices.Contains([]string{"", applicationWeb, applicationNative}, m.ApplicationType):
+		return "application_type must be web or native"
+	case !slices.Contains([]string{"", "none", "client_secret_basic", "client_secret_post"}, m.AuthMethod):
+		return "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post"
+	case m.GrantTypes != nil && !slices.Contains(m.GrantTypes, string(oidc.GrantTypeCode)):
+		return "grant_types must include authorization_code"
+	case m.ResponseTypes != nil && !slices.Contains(m.ResponseTypes, "code"):
+		return "response_types must include code"
+	case m.LogoURI != "" && !isHTTPS(m.LogoURI):
+		return "logo_uri must begin with https://"
+	}
+	return ""
+}
+
+// complete fills in what the client left out and drops what this server does not do. RFC 7591 would have a client that
+// names no grant types do without refresh tokens; clients that people use daily name none and expect them.
+func (m *clientMetadata) complete() {
+	if m.AuthMethod == "" {
+		m.AuthMethod = string(oidc.AuthMethodBasic)
+	}
+	refresh := m.GrantTypes == nil || slices.Contains(m.GrantTypes, string(oidc.GrantTypeRefreshToken))
+	m.GrantTypes = []string{string(oidc.GrantTypeCode)}
+	if refresh {
+		m.GrantTypes = append(m.GrantTypes, string(oidc.GrantTypeRefreshToken))
+	}
+	m.ResponseTypes = []string{"code"}
+	m.LogoURI = ""
+}
+
+// isPlainText says whether a page can show s as it is. Invisible characters, the ones that turn the direction of writing
+// among them, would let a stranger's text pose as ours.
+func isPlainText(s string, limit int) bool {
+	if !utf8.ValidString(s) || utf8.RuneCountInString(s) > limit {
+		return false
+	}
+	return !strings.ContainsFunc(s, func(r rune) bool {
+		return !unicode.IsPrint(r) && r != '\u3000' || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+	})
+}
+
+func isHTTPS(raw string) bool {
+	u, err := url.Parse(raw)
+	return err == nil && u.Scheme == "https" && u.Host != "" && len(raw) <= maxRedirectLength
+}
+
+// register answers a registration request (RFC 7591, section 3).
+func (s *Server) register(w http.ResponseWriter, r *http.Request) {
+	noStore(w)
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", "POST, OPTIONS")
+		writeRefusal(w, http.StatusMethodNotAllowed, &refusal{"invalid_request", "registration needs POST"})
+		return
+	}
+	if wait := s.registrations.reserve(address(r), s.now()); wait > 0 {
+		retryAfter(w, wait)
+		writeRefusal(w, http.StatusTooManyRequests, errTooManyRequests)
+		return
+	}
+	if kind, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || kind != "application/json" {
+		writeRefusal(w, http.StatusBadRequest, &refusal{invalidClientMetadata, "the content type must be application/json"})
+		return
+	}
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRegistration))
+	if err != nil {
+		var tooLarge *http.MaxBytesError
+		if errors.As(err, &tooLarge) {
+			writeRefusal(w, http.StatusRequestEntityTooLarge, &refusal{invalidClientMetadata, "the client metadata is larger than 16 KiB"})
+			return
+		}
+		writeRefusal(w, http.StatusBadRequest, &refusal{invalidClientMetadata, "the client metadata could not be read"})
+		return
+	}
+	metadata, err := parseMetadata(body)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	answer, err := s.record(r, metadata)
+	if err != nil {
+		s.refuse(w, r, err)
+		return
+	}
+	writeJSON(w, http.StatusCreated, answer)
+}
+
+// record keeps the client and returns what it must know.
+func (s *Server) record(r *http.Request, m clientMetadata) (registered, error) {
+	now := s.now()
+	answer := registered{ClientID: s.newID("client"), IssuedAt: now.Unix(), clientMetadata: m}
+	event := &oauthv1.ClientRegistered{
+		Name:            m.Name,
+		AuthMethod:      m.AuthMethod,
+		RedirectUris:    m.RedirectURIs,
+		GrantTypes:      m.GrantTypes,
+		ApplicationType: m.ApplicationType,
+		SoftwareId:      m.SoftwareID,
+		SoftwareVersion: m.SoftwareVersion,
+	}
+	if m.AuthMethod != string(oidc.AuthMethodNone) {
+		answer.ClientSecret = newSecret(secretPrefix)
+		answer.SecretsExpires = new(int64) // 0: never
+		event.SecretHash = hashSecret(answer.ClientSecret)
+	}
+	err := s.do(r.Context(), func(tx *eventlog.Tx) error {
+		return tx.Append(kindClient+"/"+answer.ClientID, &oauthv1.ClientEvent{
+			Event: &oauthv1.ClientEvent_Registered{Registered: event},
+		})
+	})
+	if err != nil {
+		return registered{}, err
+	}
+	s.logger.InfoContext(r.Context(), "client registered", "client_id", answer.ClientID, "auth_method", m.AuthMethod)
+	return answer, nil
+}
+
+// retryAfter tells a client how long to wait, in whole seconds (RFC 9110, section 10.2.3).
+func retryAfter(w http.ResponseWriter, wait time.Duration) {
+	seconds := int64((wait + time.Second - 1) / time.Second)
+	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
+}

@@ -1,0 +1,79 @@
+package oauth
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/paput/paput/services/rpc"
+)
+
+// Scope is something that an app may be allowed to do.
+type Scope struct {
+	// Name is what protocols call it.
+	Name string
+	// English and Japanese say it to the person who is asked.
+	English, Japanese string
+}
+
+// Scopes lists every scope, the most modest first.
+func Scopes() []Scope {
+	return []Scope{
+		{"paput.read", "Read and search your memos and notes", "メモとノートを読む・検索する"},
+		{"paput.capture", "Suggest memos for you to approve", "メモの候補を提案する(承認するのはあなたです)"},
+		{"paput.write", "Create, change and delete your memos and notes, and read them", "メモとノートを読み、作成・変更・削除する"},
+		{"paput.publish", "Make your memos public on the web, and everything that writing allows", "メモをウェブに公開する(読み書きも含みます)"},
+		{"paput.account", "See your account and the apps you connected", "アカウントの情報と、接続中のアプリを見る"},
+		{"paput.audit", "Read the record of sign-ins and of what was allowed to whom", "サインインと許可の記録を読む"},
+	}
+}
+
+// scopeOfflineAccess asks for refresh tokens (OpenID Connect Core, section 11). Whether a client gets them depends on the
+// grant types it registered, so it is accepted and means nothing.
+const scopeOfflineAccess = "offline_access"
+
+// defaultScopes are what a client gets to ask for that names none (RFC 6749, section 3.3): what the challenge names.
+func defaultScopes() []string { return []string{"paput.read", "paput.write"} }
+
+// scopeNames lists the names of Scopes.
+func scopeNames() []string {
+	var names []string
+	for _, s := range Scopes() {
+		names = append(names, s.Name)
+	}
+	return names
+}
+
+// requestedScopes reads the scope parameter of an authorization request. Unknown scopes are ignored; when nothing known
+// remains of a list that named something, ok is false. The answer is in the order of Scopes.
+func requestedScopes(param string) (scopes []string, ok bool) {
+	asked := strings.Fields(param)
+	named := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return s == scopeOfflineAccess })
+	if len(named) == 0 {
+		return defaultScopes(), true
+	}
+	for _, name := range scopeNames() {
+		if slices.Contains(named, name) {
+			scopes = append(scopes, name)
+		}
+	}
+	return scopes, len(scopes) > 0
+}
+
+// narrowedScopes reads the scope parameter of a refresh request: all that was granted when it names none, otherwise what
+// it names, which must have been granted or be implied by what was (RFC 6749, section 6).
+func narrowedScopes(granted []string, param string) (scopes []string, ok bool) {
+	allowed := rpc.Caller{Scopes: granted}
+	for _, s := range strings.Fields(param) {
+		switch {
+		case s == scopeOfflineAccess || slices.Contains(scopes, s):
+			continue
+		case !allowed.Has(s):
+			return nil, false
+		}
+		scopes = append(scopes, s)
+	}
+	if scopes == nil {
+		return granted, true
+	}
+	return scopes, true
+}

@@ -1,0 +1,268 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+	"github.com/zitadel/oidc/v3/pkg/op"
+	"google.golang.org/protobuf/proto"
+
+	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
+	"github.com/paput/paput/services/eventlog"
+	"github.com/paput/paput/services/rpc"
+)
+
+// unsentRedirect stands for a redirect_uri that a token request does not have. OAuth 2.1 dropped the parameter there
+// (section 10.2), op demands it; with PKCE it protects nothing.
+const unsentRedirect = "urn:paput:unsent"
+
+// VerifyAuthRequest finds the client and makes sure that it registered the redirect URI. Up to here a refusal is a page;
+// what else is wrong with the request is found out now and reported by Authorize, to the client.
+func (s *Server) VerifyAuthRequest(
+	ctx context.Context, r *op.Request[oidc.AuthRequest],
+) (*op.ClientRequest[oidc.AuthRequest], error) {
+	known, err := s.findClient(ctx, r.Data.ClientID)
+	switch {
+	case errors.Is(err, errAbsent):
+		return nil, refusing(ctx, errUnknownClient)
+	case err != nil:
+		return nil, s.internal(ctx, err)
+	case !matchRedirect(known.redirectURIs, r.Data.RedirectURI):
+		return nil, refusing(ctx, errUnknownRedirect)
+	}
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, refusing(ctx, errMalformed)
+	}
+	bound := *known
+	bound.asked = r.Data.RedirectURI
+	bound.request, bound.fault = parseAuthorize(query, s.resources)
+	// What op looks at before it calls Authorize was judged above.
+	r.Data.ResponseType, r.Data.Scopes = oidc.ResponseTypeCode, oidc.SpaceDelimitedArray(defaultScopes())
+	return &op.ClientRequest[oidc.AuthRequest]{Request: r, Client: &bound}, nil
+}
+
+// Authorize sends the browser on to the consent page, with a cookie that ties the request to it, or back to the client
+// with an error.
+func (s *Server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthRequest]) (*op.Redirect, error) {
+	c, ok := r.Client.(*client)
+	if !ok {
+		return nil, s.internal(ctx, errors.New("the client is not ours"))
+	}
+	query := r.URL.Query()
+	answer := answerTo{redirectURI: c.asked, state: query.Get("state"), hasState: query.Has("state")}
+	if c.fault != nil {
+		return op.NewRedirect(s.errorURL(answer, c.fault)), nil
+	}
+	if c.request.silent {
+		// Nobody's consent is remembered, so there is no answer without asking.
+		fault := errInteraction
+		if _, ok := s.signedIn((&http.Request{Method: r.Method, URL: r.URL, Header: r.Header}).WithContext(ctx)); !ok {
+			fault = errLoginRequired
+		}
+		return op.NewRedirect(s.errorURL(answer, fault)), nil
+	}
+	t, cookie, err := s.begin(c, answer)
+	if err != nil {
+		return nil, s.internal(ctx, err)
+	}
+	redirect := op.NewRedirect(consentPath(t))
+	redirect.Header.Set("Set-Cookie", cookie.String())
+	return redirect, nil
+}
+
+// begin makes a transaction of a request.
+func (s *Server) begin(c *client, a answerTo) (sealed string, cookie *http.Cookie, err error) {
+	now := s.now().UTC()
+	secret := newSecret("")
+	t := transaction{
+		ID:          s.newID("tx"),
+		ClientID:    c.id,
+		RedirectURI: a.redirectURI,
+		State:       []byte(a.state),
+		HasState:    a.hasState,
+		Challenge:   c.request.challenge,
+		Resource:    c.request.resource,
+		Scopes:      c.request.scopes,
+		Expires:     now.Add(s.life.Transaction),
+		CookieHash:  hashSecret(secret),
+	}
+	if c.request.maxAge >= 0 {
+		t.FreshSince = now.Add(-c.request.maxAge)
+	}
+	sealed, err = s.keys.seal(t)
+	return sealed, t.cookie(secret, s.life.Transaction, s.secure), err
+}
+
+// VerifyClient authenticates a client at the token and revocation endpoints. All that can be wrong looks the same.
+func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
+	_, byHeader := basicAuth(r.Header)
+	known, err := s.findClient(ctx, r.Data.ClientID)
+	if errors.Is(err, errAbsent) {
+		(&client{}).hasSecret(r.Data.ClientSecret) // as much work as for a known one
+		return nil, refusing(ctx, errInvalidClient)
+	}
+	if err != nil {
+		return nil, s.internal(ctx, err)
+	}
+	if r.Data.ClientAssertion != "" || !known.authenticates(r.Data.ClientSecret, byHeader) {
+		return nil, refusing(ctx, errInvalidClient)
+	}
+	return known, nil
+}
+
+// CodeExchange makes tokens of a code (RFC 6749, section 4.1.3).
+func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.AccessTokenRequest]) (*op.Response, error) {
+	c, ok := r.Client.(*client)
+	if !ok {
+		return nil, s.internal(ctx, errors.New("the client is not ours"))
+	}
+	resource, err := s.requestedResource(r.Form)
+	if err != nil {
+		return nil, refusing(ctx, err)
+	}
+	if !isSecret(codePrefix, r.Data.Code) {
+		return nil, refusing(ctx, errCode)
+	}
+	access, refreshSecret := newSecret(accessPrefix), newSecret(refreshPrefix)
+	wish := redemption{
+		clientID: c.id, verifier: r.Data.CodeVerifier, resource: resource,
+		codeHash: hashSecret(r.Data.Code), accessHash: hashSecret(access),
+	}
+	if r.Data.RedirectURI != unsentRedirect {
+		wish.redirectURI = r.Data.RedirectURI
+	}
+	if c.usesRefresh() {
+		wish.refreshHash = hashSecret(refreshSecret)
+	}
+	v, err := s.decide(ctx, func(tx *eventlog.Tx) (string, verdict, error) {
+		state, err := loadCode(tx, wish.codeHash)
+		if errors.Is(err, errAbsent) {
+			return "", refuse(errCode), nil
+		}
+		return state.grant.id, redeem(state, wish, tx.Now(), s.life), err
+	})
+	if err != nil {
+		return nil, s.internal(ctx, err)
+	}
+	return s.tokens(ctx, v, access, refreshSecret)
+}
+
+// RefreshToken makes new tokens of a refresh token (RFC 6749, section 6).
+func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
+	resource, err := s.requestedResource(r.Form)
+	if err != nil {
+		return nil, refusing(ctx, err)
+	}
+	presented := r.Data.RefreshToken
+	if !isSecret(refreshPrefix, presented) {
+		return nil, refusing(ctx, errRefresh)
+	}
+	access, successor := newSecret(accessPrefix), s.keys.successor(presented)
+	wish := refreshing{
+		clientID: r.Client.GetID(), resource: resource, scope: strings.Join(r.Data.Scopes, " "),
+		presentedHash: hashSecret(presented), successorHash: hashSecret(successor), accessHash: hashSecret(access),
+	}
+	v, err := s.decide(ctx, func(tx *eventlog.Tx) (string, verdict, error) {
+		state, err := loadRefresh(tx, wish.presentedHash)
+		if errors.Is(err, errAbsent) {
+			return "", refuse(errRefresh), nil
+		}
+		if err != nil {
+			return "", verdict{}, err
+		}
+		wish := wish
+		if !state.rotated.IsZero() {
+			_, err := loadRefresh(tx, wish.successorHash)
+			if err != nil && !errors.Is(err, errAbsent) {
+				return "", verdict{}, err
+			}
+			wish.successorKnown = err == nil
+		}
+		return state.grant.id, refresh(state, wish, tx.Now(), s.life), nil
+	})
+	if err != nil {
+		return nil, s.internal(ctx, err)
+	}
+	return s.tokens(ctx, v, access, successor)
+}
+
+// Revocation ends the grant that a token belongs to (RFC 7009). A token that is unknown, or another client's, is no error.
+func (s *Server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.RevocationRequest]) (*op.Response, error) {
+	if token := r.Data.Token; isSecret(refreshPrefix, token) || isSecret(accessPrefix, token) {
+		_, err := s.decide(ctx, func(tx *eventlog.Tx) (string, verdict, error) {
+			g, err := loadGrantOf(tx, hashSecret(token))
+			if errors.Is(err, errAbsent) {
+				return "", verdict{}, nil
+			}
+			return g.id, verdict{events: revoke(g, r.Client.GetID())}, err
+		})
+		if err != nil {
+			return nil, s.internal(ctx, err)
+		}
+	}
+	return op.NewResponse(nil), nil
+}
+
+// decide runs a decision about a grant in the log's next transaction and records what it says. When the grant was revoked,
+// no access token of it is answered from memory from then on.
+func (s *Server) decide(ctx context.Context, decision func(tx *eventlog.Tx) (grantID string, v verdict, err error)) (verdict, error) {
+	var made verdict
+	var grantID string
+	err := s.do(ctx, func(tx *eventlog.Tx) (err error) {
+		if grantID, made, err = decision(tx); err != nil || len(made.events) == 0 {
+			return err
+		}
+		events := make([]proto.Message, 0, len(made.events))
+		for _, e := range made.events {
+			events = append(events, e)
+		}
+		return tx.Append(kindGrant+"/"+grantID, events...)
+	})
+	if err != nil {
+		// The decision may have been made, or be about to: fn may even be running.
+		s.forgetCallers(func(rpc.Caller) bool { return true })
+		return verdict{}, err
+	}
+	for _, e := range made.events {
+		if r, ok := e.GetEvent().(*oauthv1.GrantEvent_Revoked); ok {
+			s.forgetCallers(func(c rpc.Caller) bool { return c.GrantID == grantID })
+			s.logger.InfoContext(ctx, "grant revoked", "grant_id", grantID, "reason", r.Revoked.GetReason().String())
+		}
+	}
+	return made, nil
+}
+
+// tokens is the answer to a token request (RFC 6749, section 5.1).
+func (s *Server) tokens(ctx context.Context, v verdict, access, refreshSecret string) (*op.Response, error) {
+	if v.refusal != nil {
+		return nil, refusing(ctx, v.refusal)
+	}
+	answer := &oidc.AccessTokenResponse{
+		AccessToken: access,
+		TokenType:   oidc.BearerToken,
+		ExpiresIn:   v.expiresIn,
+		Scope:       v.scopes,
+	}
+	if v.withRefresh {
+		answer.RefreshToken = refreshSecret
+	}
+	return op.NewResponse(answer), nil
+}
+
+// requestedResource reads the resource of a token request; empty when it names none.
+func (s *Server) requestedResource(form url.Values) (string, error) {
+	asked := form["resource"]
+	if len(asked) == 0 {
+		return "", nil
+	}
+	resource, ok := canonicalResource(s.resources, asked)
+	if !ok {
+		return "", errUnknownTarget
+	}
+	return resource, nil
+}
