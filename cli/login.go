@@ -113,7 +113,6 @@ func (a *app) welcome(ctx context.Context, server string) error {
 	if err != nil {
 		return err
 	}
-	s.server = server
 	res, err := accountv1connect.NewAccountServiceClient(s.client()).GetAccount(ctx, &accountv1.GetAccountRequest{})
 	if err != nil {
 		return fromRPC(server, err)

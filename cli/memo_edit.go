@@ -133,9 +133,28 @@ func (a *app) updateInEditor(ctx context.Context, id string) error {
 		return missing([]string{id})
 	}
 	memo := res.GetMemos()[0]
-	return a.editDocument(ctx, "memo", documentOf(memo).String(), func(doc document) error {
+	start := documentOf(memo).String()
+	before, err := parseDocument(start)
+	if err != nil {
+		return err
+	}
+	return a.editDocument(ctx, "memo", start, func(doc document) error {
 		req := requestOf(doc)
 		req.Id, req.Etag = id, memo.GetEtag()
+		keepChanges(req, requestOf(before))
+		if len(req.GetUpdateMask().GetPaths()) == 0 {
+			a.note("Nothing has changed, so nothing is sent.")
+			return nil
+		}
 		return a.update(ctx, req)
+	})
+}
+
+// keepChanges takes the fields that are as they were out of the request, so that the history names those that are not.
+func keepChanges(req, before *memov1.UpdateMemoRequest) {
+	m, b := req.ProtoReflect(), before.ProtoReflect()
+	req.UpdateMask.Paths = slices.DeleteFunc(req.UpdateMask.Paths, func(field string) bool {
+		d := m.Descriptor().Fields().ByTextName(field)
+		return m.Get(d).Equal(b.Get(d))
 	})
 }

@@ -142,7 +142,8 @@ func (s *session) authorize(next connect.ClientFunc) connect.ClientFunc {
 			setBearer(ctx, fresh)
 			return next(ctx, spec)
 		}
-		return &retryStream{ClientStream: stream, again: again}, nil
+		ended := func() error { return s.asRPC(sessionEnded(s.server)) }
+		return &retryStream{ClientStream: stream, again: again, ended: ended}, nil
 	}
 }
 
@@ -171,6 +172,7 @@ func (e localError) Unwrap() error { return e.error }
 type retryStream struct {
 	connect.ClientStream
 	again func() (connect.ClientStream, error) // nil once used
+	ended func() error                         // what to say when that is refused too
 	sent  any
 }
 
@@ -200,7 +202,10 @@ func (r *retryStream) Receive(msg any) error {
 	if err := stream.CloseSend(); err != nil {
 		return err
 	}
-	return stream.Receive(msg)
+	if err := stream.Receive(msg); err == nil || connect.CodeOf(err) != connect.CodeUnauthenticated {
+		return err
+	}
+	return r.ended()
 }
 
 // host is the server without its scheme, for people.
