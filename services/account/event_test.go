@@ -233,35 +233,40 @@ func (s *site) dump() string {
 	var b strings.Builder
 	for _, table := range Projections()[0].Tables {
 		fmt.Fprintln(&b, table)
-		rows, err := s.log.DB().Query(`SELECT * FROM ` + table + ` ORDER BY 1, 2`)
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		columns, err := rows.Columns()
-		if err != nil {
-			s.t.Fatal(err)
-		}
-		for rows.Next() {
-			values := make([]any, len(columns))
-			for i := range values {
-				values[i] = new(any)
-			}
-			if err := rows.Scan(values...); err != nil {
-				s.t.Fatal(err)
-			}
-			for _, v := range values {
-				value := *v.(*any)
-				if raw, ok := value.([]byte); ok {
-					value = hex.EncodeToString(raw)
-				}
-				fmt.Fprintf(&b, " %v", value)
-			}
-			fmt.Fprintln(&b)
-		}
-		if err := rows.Err(); err != nil {
-			s.t.Fatal(err)
-		}
-		rows.Close()
+		s.dumpTable(&b, table)
 	}
 	return b.String()
+}
+
+func (s *site) dumpTable(b *strings.Builder, table string) {
+	s.t.Helper()
+	rows, err := s.log.DB().Query(`SELECT * FROM ` + table + ` ORDER BY 1, 2`)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for rows.Next() {
+		values := make([]any, len(columns))
+		for i := range values {
+			values[i] = new(any)
+		}
+		if err := rows.Scan(values...); err != nil {
+			s.t.Fatal(err)
+		}
+		for _, v := range values {
+			value := *v.(*any)
+			if raw, ok := value.([]byte); ok {
+				value = hex.EncodeToString(raw)
+			}
+			fmt.Fprintf(b, " %v", value)
+		}
+		fmt.Fprintln(b)
+	}
+	if err := rows.Err(); err != nil {
+		s.t.Fatal(err)
+	}
 }

@@ -157,7 +157,7 @@ func TestSignInAndOut(t *testing.T) {
 	v.get("/login?next=%2Fconsent%3Ftx%3D7").wantRedirect(t, "/consent?tx=7")
 
 	secret := v.cookie("paput_session")
-	session, ok := s.service.SignedIn(requestWith("paput_session", secret))
+	session, ok := s.service.SignedIn(requestWith(secret))
 	want := Session{ID: session.ID, AccountID: ada.GetId(), Email: "ada@example.com", AuthTime: s.clock.now()}
 	if !ok || session != want || !strings.HasPrefix(session.ID, "sess_") {
 		t.Errorf("got %+v, %v, want %+v", session, ok, want)
@@ -171,7 +171,7 @@ func TestSignInAndOut(t *testing.T) {
 	if v.cookie("paput_session") != "" {
 		t.Error("the browser keeps the cookie of an ended session")
 	}
-	if _, ok := s.service.SignedIn(requestWith("paput_session", secret)); ok {
+	if _, ok := s.service.SignedIn(requestWith(secret)); ok {
 		t.Error("the old cookie still opens the session")
 	}
 	v.post("/logout", v.fill("/login")).wantRedirect(t, "/login")
@@ -180,9 +180,10 @@ func TestSignInAndOut(t *testing.T) {
 	}
 }
 
-func requestWith(cookie, value string) *http.Request {
+// requestWith is a request of a browser with a session's secret.
+func requestWith(secret string) *http.Request {
 	r := &http.Request{Header: http.Header{}}
-	r.AddCookie(&http.Cookie{Name: cookie, Value: value})
+	r.AddCookie(&http.Cookie{Name: "paput_session", Value: secret})
 	return r
 }
 
@@ -248,7 +249,7 @@ func TestSessionLifetime(t *testing.T) {
 		t.Errorf("%d sessions are kept (error %v), want only the live one", sessions, err)
 	}
 	s.clock.add(14*24*time.Hour - time.Minute)
-	session, ok := s.service.SignedIn(requestWith("paput_session", last.cookie("paput_session")))
+	session, ok := s.service.SignedIn(requestWith(last.cookie("paput_session")))
 	if !ok || !session.AuthTime.After(signedIn) {
 		t.Errorf("got %+v, %v a minute before the idle time is over", session, ok)
 	}
@@ -273,7 +274,7 @@ func TestUseIsRecordedOncePerHour(t *testing.T) {
 	secret := v.cookie("paput_session")
 	var wg sync.WaitGroup
 	for range 10 {
-		wg.Go(func() { s.service.SignedIn(requestWith("paput_session", secret)) })
+		wg.Go(func() { s.service.SignedIn(requestWith(secret)) })
 	}
 	wg.Wait()
 	if got, want := s.events(), []string{"created", "activated", "signed_in", "continued"}; !slices.Equal(got, want) {
