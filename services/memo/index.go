@@ -5,7 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
-	"strings"
+	"unicode/utf8"
 )
 
 // The text index is one FTS5 table for all accounts, whose tokens all begin with the account's number and a letter for
@@ -112,25 +112,27 @@ func (d *documentBuilder) token(kind byte, s string) {
 // folded is a text as it is compared, one space for each break. offsets, when wanted, has for each byte of it where in the
 // original it came from, and one more for the end.
 func folded(text []glyph, offsets *[]int32) string {
-	var b strings.Builder
-	b.Grow(len(text) * 3)
+	const usual = 3 // bytes of a character
+	b := make([]byte, 0, len(text)*usual)
+	if offsets != nil {
+		*offsets = make([]int32, 0, len(text)*usual+1)
+	}
 	space := true
 	for _, g := range text {
-		c, r := classOf(g.r), foldCase(g.r)
-		if c == classNone {
-			continue
-		}
-		if c == classBreak || c == classSpace {
-			if space {
-				continue
+		before := len(b)
+		switch g.class {
+		case classNone:
+		case classBreak, classSpace:
+			if !space {
+				b = append(b, ' ')
 			}
-			r = ' '
+			space = true
+		default:
+			b = utf8.AppendRune(b, foldCase(g.r))
+			space = false
 		}
-		space = r == ' '
-		before := b.Len()
-		b.WriteRune(r)
 		if offsets != nil {
-			for range b.Len() - before {
+			for range len(b) - before {
 				*offsets = append(*offsets, g.from)
 			}
 		}
@@ -142,5 +144,5 @@ func folded(text []glyph, offsets *[]int32) string {
 		}
 		*offsets = append(*offsets, end)
 	}
-	return b.String()
+	return string(b)
 }

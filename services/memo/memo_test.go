@@ -144,4 +144,6 @@ func wantCode(tb testing.TB, err error, code connect.Code, text string) {
 	}
 }
 
-func draftOf(title, body string) *memov1.MemoDraft { return &memov1.MemoDraft{Title: title, Body: body} }
+func draftOf(title, body string) *memov1.MemoDraft {
+	return &memov1.MemoDraft{Title: title, Body: body}
+}

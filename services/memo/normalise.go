@@ -16,6 +16,7 @@ import (
 type glyph struct {
 	r        rune
 	from, to int32
+	class    class
 	katakana bool // it was katakana before it became hiragana
 }
 
@@ -43,10 +44,11 @@ func normalise(s string, limit int) []glyph {
 }
 
 func appendGlyph(out []glyph, r rune, from, to int) []glyph {
-	g := glyph{r: r, from: int32(from), to: int32(to)} //nolint:gosec // a body has at most 800 000 bytes
+	g := glyph{r: r, from: int32(from), to: int32(to), class: classOf(r)} //nolint:gosec // a body has at most 800 000 bytes
 	switch {
+	case r < 0x80:
 	case r >= 0x30A1 && r <= 0x30F6 || r == 0x30FD || r == 0x30FE: // ァ to ヶ, ヽ, ヾ
-		g.r, g.katakana = r-0x60, true
+		g.r, g.katakana, g.class = r-0x60, true, classDense
 	case r == 0x30FC: // ー
 		g.katakana = len(out) > 0 && out[len(out)-1].katakana
 	case r == 'ß':
@@ -108,7 +110,7 @@ func foldName(s string) string {
 }
 
 // class says what part a character plays in a text.
-type class int
+type class uint8
 
 const (
 	classBreak  class = iota // separates words

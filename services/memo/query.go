@@ -92,7 +92,7 @@ func denseTerm(p piece) term {
 	t := term{needles: []string{string(run)}, dense: true}
 	t.phrases = [][]string{{string(run)}}
 	if len(run) > 1 {
-		t.phrases[0] = pairs(run)
+		t.phrases[0] = appendPairs(nil, run)
 	}
 	return t
 }
@@ -106,42 +106,71 @@ func endsInLongVowel(text []glyph) bool {
 	return !slices.ContainsFunc(text[len(text)-least:], func(g glyph) bool { return !g.katakana })
 }
 
-// match is the FTS5 expression for the memos of an account that have all terms, as tokens of one kind, and in every list of
-// labels at least one. It must not be called without terms.
-func match(account int64, kind byte, terms []term, labels [][]label) string {
-	var all []string
+// expression says which memos of the index are looked for: for each of its lists, those that have at least one phrase.
+type expression [][]string
+
+// expressionFor is for the memos of an account that have all terms, as tokens of one kind, and in every list of labels at
+// least one.
+func expressionFor(account int64, kind byte, terms []term, labels [][]label) expression {
+	var e expression
 	for _, t := range terms {
 		var either []string
 		for _, phrase := range t.phrases {
-			either = append(either, quotePhrase(account, kind, phrase))
+			either = append(either, prefixed(account, kind, phrase))
 		}
-		all = append(all, "("+strings.Join(either, " OR ")+")")
+		e = append(e, either)
 	}
 	for _, list := range labels {
 		var either []string
 		for _, l := range list {
-			either = append(either, quotePhrase(account, inLabel, []string{l.token()}))
+			either = append(either, prefixed(account, inLabel, []string{l.token()}))
 		}
-		all = append(all, "("+strings.Join(either, " OR ")+")")
+		e = append(e, either)
 	}
-	return strings.Join(all, " AND ")
+	return e
 }
 
-// quotePhrase needs no escaping: a token has no quotation mark.
-func quotePhrase(account int64, kind byte, phrase []string) string {
-	var b strings.Builder
-	prefix := strconv.FormatInt(account, 10) + string(rune(kind))
-	for i, s := range phrase {
-		if i == 0 {
-			b.WriteByte('"')
-		} else {
-			b.WriteByte(' ')
-		}
-		b.WriteString(prefix)
-		b.WriteString(s)
+// prefixed is a phrase as it is written in a document.
+func prefixed(account int64, kind byte, phrase []string) string {
+	d := documentBuilder{account: strconv.FormatInt(account, 10)}
+	for _, s := range phrase {
+		d.token(kind, s)
 	}
-	b.WriteByte('"')
-	return b.String()
+	return string(d.text)
+}
+
+// fts5 writes the expression in the language of FTS5. It needs no escaping: a token has no quotation mark.
+func (e expression) fts5() string {
+	lists := make([]string, len(e))
+	for i, either := range e {
+		lists[i] = `("` + strings.Join(either, `" OR "`) + `")`
+	}
+	return strings.Join(lists, " AND ")
+}
+
+// holds says whether a document is one of those looked for.
+func (e expression) holds(document string) bool {
+	for _, either := range e {
+		if !slices.ContainsFunc(either, func(phrase string) bool { return hasPhrase(document, phrase) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// hasPhrase says whether the tokens of the phrase follow one another in the document.
+func hasPhrase(document, phrase string) bool {
+	for {
+		i := strings.Index(document, phrase)
+		if i < 0 {
+			return false
+		}
+		end := i + len(phrase)
+		if (i == 0 || document[i-1] == ' ') && (end == len(document) || document[end] == ' ') {
+			return true
+		}
+		document = document[end:]
+	}
 }
 
 // find gives where the term's next whole occurrence in a folded text begins and ends, from a byte on; -1 when there is

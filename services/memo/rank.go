@@ -35,6 +35,10 @@ func (s search) keyword() (*memov1.SearchMemosResponse, error) {
 	if len(s.terms) == 0 || s.filter.account == 0 {
 		return res, nil
 	}
+	var err error
+	if s.waiting, err = s.findWaiting(); err != nil {
+		return nil, err
+	}
 	at, err := s.begin()
 	if err != nil {
 		return nil, err
@@ -143,8 +147,9 @@ func (s search) tail(at cursor, ranked []candidate, oldest int64, limit int) ([]
 // matches gives the newest memos that have all terms and pass the filter, from n = pin down. Without weights it does not
 // score them.
 func (s search) matches(kind byte, pin int64, limit int, weights []float64) ([]candidate, error) {
+	wanted := expressionFor(s.filter.account, kind, s.terms, s.filter.lists())
 	var c clause
-	c.and("t.memo_text MATCH ?", match(s.filter.account, kind, s.terms, s.filter.lists()))
+	c.and("t.memo_text MATCH ?", wanted.fts5())
 	c.and("t.rowid <= ?", pin)
 	s.filter.rows(&c, "f")
 	query := "SELECT f.n, f.length, f.folded FROM memo_text t CROSS JOIN memo_finds f ON f.n = t.rowid WHERE " + c.sql.String() + " ORDER BY t.rowid DESC LIMIT ?"
@@ -154,19 +159,55 @@ func (s search) matches(kind byte, pin int64, limit int, weights []float64) ([]c
 	}
 	defer rows.Close()
 	var out []candidate
-	for rows.Next() {
-		var (
-			c      candidate
-			length int
-			text   string
-		)
-		if err := rows.Scan(&c.n, &length, &text); err != nil {
-			return nil, fmt.Errorf("search memos: %w", err)
-		}
+	take := func(f find) {
+		c := candidate{n: f.n}
 		if weights != nil {
-			c.score = score(s.terms, weights, text, length)
+			c.score = score(s.terms, weights, f.folded, f.length)
 		}
 		out = append(out, c)
+	}
+	for rows.Next() {
+		var f find
+		if err := rows.Scan(&f.n, &f.length, &f.folded); err != nil {
+			return nil, fmt.Errorf("search memos: %w", err)
+		}
+		take(f)
+	}
+	for _, f := range s.waiting {
+		if f.n <= pin && f.passes && wanted.holds(f.document) {
+			take(f)
+		}
+	}
+	slices.SortFunc(out, func(a, b candidate) int { return cmp.Compare(b.n, a.n) })
+	return out[:min(len(out), limit)], rows.Err()
+}
+
+// find is what the index knows of a memo.
+type find struct {
+	n        int64
+	length   int
+	folded   string
+	document string // of one that is waiting
+	passes   bool   // whether one that is waiting passes the filter
+}
+
+// findWaiting gives the account's memos that are not in memo_text yet.
+func (s search) findWaiting() ([]find, error) {
+	var c clause
+	s.filter.rows(&c, "f")
+	rows, err := s.Query("SELECT f.n, f.length, f.folded, w.document, "+c.sql.String()+" FROM memo_waiting w CROSS JOIN memo_finds f ON f.n = w.n WHERE w.account = ?",
+		append(c.args, s.filter.account)...)
+	if err != nil {
+		return nil, fmt.Errorf("search memos: %w", err)
+	}
+	defer rows.Close()
+	var out []find
+	for rows.Next() {
+		var f find
+		if err := rows.Scan(&f.n, &f.length, &f.folded, &f.document, &f.passes); err != nil {
+			return nil, fmt.Errorf("search memos: %w", err)
+		}
+		out = append(out, f)
 	}
 	return out, rows.Err()
 }
@@ -180,13 +221,19 @@ func (s search) weights(pin int64) ([]float64, error) {
 		if len(s.terms) == 1 {
 			break
 		}
+		wanted := expressionFor(s.filter.account, inText, []term{t}, nil)
 		n := 0
 		err := s.QueryRow("SELECT count(*) FROM (SELECT 1 FROM memo_text WHERE memo_text MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?)",
-			match(s.filter.account, inText, []term{t}, nil), pin, maxCounted).Scan(&n)
+			wanted.fts5(), pin, maxCounted).Scan(&n)
 		if err != nil {
 			return nil, fmt.Errorf("search memos: %w", err)
 		}
-		weights[i] += math.Log(maxCounted / float64(max(n, 1)))
+		for _, f := range s.waiting {
+			if f.n <= pin && wanted.holds(f.document) {
+				n++
+			}
+		}
+		weights[i] += math.Log(maxCounted / float64(max(1, min(n, maxCounted))))
 	}
 	return weights, nil
 }

@@ -15,8 +15,8 @@ import (
 // schema is the read model. Times are in milliseconds since 1970; lists of names are joined by line feeds, which no name
 // has.
 //
-// memo_finds has what ranking and filtering a match need, in rows small enough to read by the hundred. The tokens of
-// memo_text are described in index.go; its rowid is n.
+// memo_finds has what ranking and filtering a match need, in rows small enough to read by the hundred. The documents that
+// memo_text indexes are described in index.go; its rowid is n. memo_waiting has documents on their way to it.
 const schema = `
 CREATE TABLE memo_accounts (
 	account    INTEGER PRIMARY KEY,
@@ -62,7 +62,13 @@ CREATE TABLE memo_finds (
 	length      INTEGER NOT NULL,
 	folded      TEXT    NOT NULL
 ) STRICT;
-CREATE VIRTUAL TABLE memo_text USING fts5 (tokens, content = '', contentless_delete = 1, tokenize = "ascii tokenchars '_'");
+CREATE TABLE memo_waiting (
+	n        INTEGER PRIMARY KEY,
+	account  INTEGER NOT NULL,
+	size     INTEGER NOT NULL,
+	document TEXT    NOT NULL
+) STRICT;
+CREATE VIRTUAL TABLE memo_text USING fts5 (document, content = '', contentless_delete = 1, tokenize = "ascii tokenchars '_'");
 `
 
 // Projections lists the read models of this package.
@@ -72,7 +78,7 @@ func Projections() []eventlog.Projection {
 		Version: 1,
 		Kinds:   []string{kindName},
 		Schema:  schema,
-		Tables:  []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_text"},
+		Tables:  []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "memo_text"},
 		Apply:   project,
 	}}
 }
@@ -162,11 +168,21 @@ func replace(tx *eventlog.Tx, before, after row) error {
 		_, err := tx.Exec("UPDATE memo_finds SET update_time = ?, delete_time = ? WHERE n = ?", after.updateTime.UnixMilli(), after.deleteMillis(), after.n)
 		return err
 	}
-	if _, err := tx.Exec("DELETE FROM memo_text WHERE rowid = ?", after.n); err != nil {
-		return err
+	for _, query := range []string{"DELETE FROM memo_waiting WHERE n = ?", "DELETE FROM memo_text WHERE rowid = ?"} {
+		if _, err := tx.Exec(query, after.n); err != nil {
+			return err
+		}
 	}
 	return writeText(tx, after)
 }
+
+// FTS5 writes a part of its index whenever a command is done, and joins the parts later, so indexing many documents at once
+// costs much less than each by itself. Documents therefore wait until they are this many, or as large together; a search
+// looks through those of its account that wait.
+const (
+	maxWaiting      = 32
+	maxWaitingBytes = 256 << 10
+)
 
 // writeText indexes the memo's text.
 func writeText(tx *eventlog.Tx, r row) error {
@@ -176,7 +192,21 @@ func writeText(tx *eventlog.Tx, r row) error {
 	if err != nil {
 		return err
 	}
-	_, err = tx.Exec("INSERT INTO memo_text (rowid, tokens) VALUES (?, ?)", r.n, text.document)
+	_, err = tx.Exec("INSERT INTO memo_waiting (n, account, size, document) VALUES (?, ?, ?, ?)", r.n, r.account, len(text.document), text.document)
+	if err != nil {
+		return err
+	}
+	var waiting, size int
+	if err := tx.QueryRow("SELECT count(*), sum(size) FROM memo_waiting").Scan(&waiting, &size); err != nil {
+		return err
+	}
+	if waiting < maxWaiting && size < maxWaitingBytes {
+		return nil
+	}
+	if _, err := tx.Exec("INSERT INTO memo_text (rowid, document) SELECT n, document FROM memo_waiting ORDER BY n"); err != nil {
+		return err
+	}
+	_, err = tx.Exec("DELETE FROM memo_waiting")
 	return err
 }
 

@@ -94,9 +94,11 @@ type search struct {
 	querier
 	filter filter
 	terms  []term
-	list   []byte
-	after  *cursor // nil for the first page
-	size   int
+	// waiting are the account's memos that are not in the text index yet.
+	waiting []find
+	list    []byte
+	after   *cursor // nil for the first page
+	size    int
 }
 
 // newest gives a page of what the filter lets through.

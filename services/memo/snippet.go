@@ -12,10 +12,11 @@ const (
 	snippetLength = 160
 	// snippetLead is how many of them come before the first word that was looked for.
 	snippetLead = 40
-	// maxSearched is how many bytes of a body are looked through for the words.
-	maxSearched = 64 << 10
-	// maxHits bounds the places that are compared.
-	maxHits = 64
+	// firstSearched is how many bytes of a text are looked through for the words at first, maxSearched at most.
+	firstSearched = 600
+	maxSearched   = 64 << 10
+	// maxHits bounds the places of each word that are compared.
+	maxHits = 16
 )
 
 // hit is where a term is in a text, in bytes.
@@ -43,29 +44,44 @@ func snippet(terms []term, c content) string {
 	return excerpt(c.title, 0)
 }
 
-// densest gives the byte of the text at which the most terms follow soon, and how many do.
+// densest gives the byte of the text at which the most terms follow soon, and how many do. It goes on looking only until it
+// has found all of them together.
 func densest(terms []term, text string) (at, found int) {
-	hits := locate(terms, text)
-	const window = (snippetLength - snippetLead) * 2 // in bytes: between Japanese and English
-	for i, h := range hits {
-		seen := map[int]bool{}
-		for _, o := range hits[i:] {
-			if o.end > h.start+window {
-				break
+	for _, limit := range []int{firstSearched, maxSearched} {
+		hits := locate(terms, text, limit)
+		for i, h := range hits {
+			if n := together(hits[i:], len(terms)); n > found {
+				at, found = h.start, n
 			}
-			seen[o.term] = true
 		}
-		if len(seen) > found {
-			at, found = h.start, len(seen)
+		if found == len(terms) || len(text) <= limit {
+			break
 		}
 	}
 	return at, found
 }
 
-// locate finds the terms in a text, in order.
-func locate(terms []term, text string) []hit {
+// together counts the terms that are soon after the first hit.
+func together(hits []hit, terms int) int {
+	const window = (snippetLength - snippetLead) * 2 // in bytes: between Japanese and English
+	seen := make([]bool, terms)
+	n := 0
+	for _, h := range hits {
+		if h.end > hits[0].start+window {
+			break
+		}
+		if !seen[h.term] {
+			seen[h.term] = true
+			n++
+		}
+	}
+	return n
+}
+
+// locate finds the terms in a text up to a byte, in order.
+func locate(terms []term, text string, limit int) []hit {
 	var offsets []int32
-	compared := folded(normalise(text, maxSearched), &offsets)
+	compared := folded(normalise(text, limit), &offsets)
 	var hits []hit
 	for i, t := range terms {
 		for from := 0; len(hits) < maxHits*(i+1); {

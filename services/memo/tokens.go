@@ -3,6 +3,7 @@ package memo
 import (
 	"slices"
 	"unicode"
+	"unicode/utf8"
 )
 
 // A text is cut into pieces, and a piece into tokens:
@@ -49,7 +50,7 @@ func pieces(text []glyph) []piece {
 		}
 	}
 	for i, g := range text {
-		c := classOf(g.r)
+		c := g.class
 		switch {
 		case c == classNone:
 			continue
@@ -89,7 +90,7 @@ func (p piece) word() string {
 
 func appendFolded(b []rune, text []glyph) []rune {
 	for _, g := range text {
-		if classOf(g.r) != classNone {
+		if g.class != classNone {
 			b = append(b, foldCase(g.r))
 		}
 	}
@@ -136,7 +137,7 @@ func (p piece) split(cut func(prev, g, next rune) bool) []string {
 			start = i + 1
 			continue
 		}
-		if i == start || classOf(g.r) == classMark {
+		if i == start || g.class == classMark {
 			continue
 		}
 		next := rune(0)
@@ -169,8 +170,7 @@ type tokens struct {
 // tokenise gives the tokens of several texts as if they were one.
 func tokenise(texts ...[]piece) tokens {
 	var t tokens
-	identifiers := map[string]bool{}
-	characters := map[rune]bool{}
+	identifiers, characters := map[string]bool{}, map[rune]bool{}
 	for _, text := range texts {
 		for _, p := range text {
 			switch p.class {
@@ -187,9 +187,8 @@ func tokenise(texts ...[]piece) tokens {
 }
 
 func (t *tokens) addDense(run []rune, seen map[rune]bool) {
-	t.inOrder = append(t.inOrder, pairs(run)...)
-	last := run[len(run)-1]
-	t.inOrder = append(t.inOrder, string(last))
+	t.inOrder = appendPairs(t.inOrder, run)
+	t.inOrder = append(t.inOrder, string(run[len(run)-1]))
 	for _, r := range run {
 		if !seen[r] {
 			seen[r] = true
@@ -214,11 +213,13 @@ func (t *tokens) addWord(p piece, seen map[string]bool) {
 	}
 }
 
-// pairs gives the overlapping pairs of a run; none for a single character.
-func pairs(run []rune) []string {
-	var out []string
+// appendPairs appends the overlapping pairs of a run; none for a single character.
+func appendPairs(list []string, run []rune) []string {
+	text := string(run)
 	for i := 1; i < len(run); i++ {
-		out = append(out, string(run[i-1:i+1]))
+		first := utf8.RuneLen(run[i-1])
+		list = append(list, text[:first+utf8.RuneLen(run[i])])
+		text = text[first:]
 	}
-	return out
+	return list
 }
