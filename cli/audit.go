@@ -19,7 +19,7 @@ type auditOptions struct {
 
 func (a *app) auditCommand() *cobra.Command {
 	return group("audit", "Read the audit stream",
-		`Read the audit stream: what clients, people and tokens were allowed, refused and did.`,
+		`Read the audit stream: what clients, people and tokens were allowed or refused.`,
 		a.auditTailCommand())
 }
 
@@ -28,15 +28,18 @@ func (a *app) auditTailCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "tail",
 		Short: "Print the audit stream as JSON Lines, and what is added to it",
-		Long: `Print the audit stream as JSON Lines, one event a line, and wait for more until Ctrl-C.
+		Long: `Print the audit stream as JSON Lines, one event a line, and wait for more until
+Ctrl-C.
 
-Each line is a CloudEvent in JSON with two attributes of its own: "sequence", the event's
-place in the stream, and "natssubject". Sequences count from 1 without gaps: to go on
-later, give the last one plus 1 to --from. Should an event be missing, paput says so
-and exits with 1.
+Each line is a CloudEvent in JSON with two attributes of its own: "sequence", the
+event's place in the stream, and "natssubject". Sequences count from 1 without
+gaps: to go on later, give the last one plus 1 to --from. Should an event be
+missing, paput says so and exits with 1. Should the connection be lost, paput
+says so on standard error and goes on as soon as it is back.
 
-paput reads over NATS, as a user who may read this stream and do nothing else. paputd
-writes that user's key into its data directory; whoever has the key reads the stream.`,
+paput reads over NATS, as a user who may read this stream and do nothing else.
+paputd writes that user's key into its data directory; whoever has the key reads
+the stream.`,
 		Example: `  paput audit tail
   paput audit tail --from new | jq -r '[.time, .type] | @tsv'
   paput audit tail --from 1200 --follow=false > audit.jsonl`,

@@ -81,18 +81,19 @@ func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "paput",
 		Short: "Keep what you learn at work, and give it to your assistants",
-		Long: `paput keeps memos of decisions, trade-offs and know-how on a Paput server and finds
-them again, for you and for the assistants you work with.
+		Long: `paput keeps memos of decisions, trade-offs and know-how on a Paput server and
+finds them again, for you and for the assistants you work with.
 
 Begin with:  paput login http://localhost:8080`,
 		Example: `  paput login
   paput memo add --title "Why we chose SQLite" "One file, one writer, one fsync."
   paput memo search sqlite
   claude mcp add paput -- paput mcp`,
-		Args:          noSuchCommand,
-		RunE:          showHelp,
-		SilenceErrors: true,
-		SilenceUsage:  true,
+		Args:                  noSuchCommand,
+		RunE:                  showHelp,
+		SilenceErrors:         true,
+		SilenceUsage:          true,
+		DisableFlagsInUseLine: true,
 	}
 	root.PersistentFlags().BoolVar(&a.json, "json", false, "print the result as JSON, and an error as JSON on standard error")
 	root.PersistentFlags().StringVar(&a.server, "server", "",
@@ -103,14 +104,13 @@ Begin with:  paput login http://localhost:8080`,
 		a.memoCommand(), a.mcpCommand(), a.auditCommand(),
 		a.versionCommand(), exitCodesCommand(),
 	)
-	root.InitDefaultHelpCmd()
-	root.InitDefaultCompletionCmd()
+	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))
 	return root
 }
 
 // group makes a command that only holds others.
 func group(use, short, long string, commands ...*cobra.Command) *cobra.Command {
-	c := &cobra.Command{Use: use, Short: short, Long: long, Args: noSuchCommand, RunE: showHelp}
+	c := &cobra.Command{Use: use, Short: short, Long: long, Args: noSuchCommand, RunE: showHelp, DisableFlagsInUseLine: true}
 	c.AddCommand(commands...)
 	return c
 }
@@ -122,6 +122,7 @@ func noSuchCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
+	cmd.SuggestionsMinimumDistance = 2
 	text := fmt.Sprintf("there is no command %q", cmd.CommandPath()+" "+args[0])
 	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
 		text += "; did you mean " + strings.Join(near, " or ") + "?"

@@ -32,12 +32,12 @@ func (a *app) loginCommand() *cobra.Command {
 		Short: "Log in to a Paput server in the browser",
 		Long: `Log in to a Paput server in the browser.
 
-paput waits five minutes for you to sign in and agree. Later commands use the server
-logged in to last, unless --server or PAPUT_SERVER names another. Logging in again
-replaces the session before.`,
+paput waits five minutes for you to sign in and agree. Later commands use the
+server logged in to last, unless --server or PAPUT_SERVER names another. Logging
+in again replaces the session before.`,
 		Example: `  paput login
   paput login https://paput.example.com
-  paput login --no-browser      # prints the address, to be opened by hand on this machine`,
+  paput login --no-browser      # prints the address to open on this machine`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {

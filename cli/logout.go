@@ -16,8 +16,9 @@ func (a *app) logoutCommand() *cobra.Command {
 		Short: "End the session at the server and forget its tokens",
 		Long: `End the session at the server and forget its tokens.
 
-When the server cannot be reached nothing is forgotten, so that you can try again:
-until then the session there goes on. --local forgets the tokens all the same.`,
+When the server cannot be reached nothing is forgotten, so that you can try
+again: until then the session there goes on. --local forgets the tokens all the
+same.`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {

@@ -41,12 +41,12 @@ type memoFields struct {
 
 func (f *memoFields) flags(cmd *cobra.Command, removes string) {
 	fl := cmd.Flags()
-	fl.StringVarP(&f.title, "title", "t", "", "the title, on one line")
-	fl.StringVar(&f.summary, "summary", "", "one line that search results show")
+	fl.StringVarP(&f.title, "title", "t", "", "the `TITLE`, on one line")
+	fl.StringVar(&f.summary, "summary", "", "a `LINE` that search results show")
 	fl.StringVarP(&f.file, "file", "f", "", "read the text from a `FILE`, - for standard input")
-	fl.StringArrayVar(&f.types, "type", nil, "knowledge, decision, operation or principle; can be given several times"+removes)
-	fl.StringArrayVarP(&f.categories, "category", "c", nil, "a category; can be given several times"+removes)
-	fl.StringArrayVarP(&f.projects, "project", "p", nil, "a project; can be given several times"+removes)
+	fl.StringArrayVar(&f.types, "type", nil, "a `TYPE`: knowledge, decision, operation or principle; can be repeated"+removes)
+	fl.StringArrayVarP(&f.categories, "category", "c", nil, "a `CATEGORY`; can be repeated"+removes)
+	fl.StringArrayVarP(&f.projects, "project", "p", nil, "a `PROJECT`; can be repeated"+removes)
 	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes) // fails only for a flag that does not exist
 }
 

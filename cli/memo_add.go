@@ -15,11 +15,12 @@ func (a *app) memoAddCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add [TEXT|-]",
 		Short: "Write a memo",
-		Long: `Write a memo. The text is Markdown, given as an argument, with --file, or on standard
-input with "-". With neither text nor title your editor opens ($VISUAL or $EDITOR).
+		Long: `Write a memo. The text is Markdown, given as an argument, with --file, or on
+standard input with "-". With neither text nor title your editor opens ($VISUAL
+or $EDITOR).
 
-A text that begins with front matter, as the editor shows it, or with a "# heading"
-needs no --title. Prints the id of the memo.`,
+A text that begins with front matter, as the editor shows it, or with a
+"# heading" needs no --title. Prints the id of the memo.`,
 		Example: `  paput memo add --title "Why we chose SQLite" "One file, one writer, one fsync."
   paput memo add -t 障害対応の手順 --type operation -c 運用 --file runbook.md
   git log -1 --format=%B | paput memo add --title "Release notes" -

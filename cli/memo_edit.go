@@ -18,11 +18,13 @@ func (a *app) memoEditCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit ID [TEXT|-]",
 		Short: "Change a memo",
-		Long: `Change a memo. What the flags and the text do not name stays as it is; an empty value
-such as --category "" removes. With nothing but the ID your editor opens ($VISUAL or
-$EDITOR); should the memo change meanwhile, your text is kept in a file.
+		Long: `Change a memo. What the flags and the text do not name stays as it is; an empty
+value such as --category "" removes. With nothing but the ID your editor opens
+($VISUAL or $EDITOR); should the memo change meanwhile, your text is kept in a
+file.
 
-A file that begins with front matter, as the editor shows it, replaces all fields.`,
+A text that begins with front matter, as the editor shows it, replaces all
+fields.`,
 		Example: `  paput memo edit memo_01k8z6v2m3n4p5q6r7s8t9v0w1
   paput memo edit memo_01k8z6v2m3n4p5q6r7s8t9v0w1 --title "Why we left SQLite"
   paput memo edit memo_01k8z6v2m3n4p5q6r7s8t9v0w1 --file why.md`,
@@ -87,8 +89,9 @@ func setText(req *memov1.UpdateMemoRequest, text string) error {
 		if slices.Contains(req.GetUpdateMask().GetPaths(), field) {
 			continue
 		}
-		d := from.ProtoReflect().Descriptor().Fields().ByTextName(field)
-		req.ProtoReflect().Set(d, from.ProtoReflect().Get(d))
+		if d := from.ProtoReflect().Descriptor().Fields().ByTextName(field); from.ProtoReflect().Has(d) {
+			req.ProtoReflect().Set(d, from.ProtoReflect().Get(d))
+		}
 		req.UpdateMask.Paths = append(req.UpdateMask.Paths, field)
 	}
 	return nil

@@ -43,7 +43,7 @@ func (a *app) memoHistoryCommand() *cobra.Command {
 	}
 	fl := cmd.Flags()
 	fl.Int32Var(&req.Revision, "revision", 0, "print this revision whole: a `NUMBER` from 1")
-	fl.Int32VarP(&req.PageSize, "limit", "n", 20, "how many revisions to show at most, 1 to 100")
+	fl.Int32VarP(&req.PageSize, "limit", "n", 20, "show this `NUMBER` of revisions at most, 1 to 100")
 	fl.StringVar(&req.PageToken, "page", "", "the `TOKEN` of the next page, as the page before ended with")
 	return cmd
 }

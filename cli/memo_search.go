@@ -18,9 +18,9 @@ func (a *app) memoSearchCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "search [WORDS…]",
 		Short: "Find memos by words and filters",
-		Long: `Find memos by words, in any language, and by filters: best match first, or newest first
-without words. On a terminal a table; otherwise one line per memo with tabs between id,
-date, title and snippet.`,
+		Long: `Find memos by words, in any language, and by filters: best match first, or newest
+first without words. Prints a table on a terminal, and otherwise one line per
+memo, with tabs between id, date, title and snippet.`,
 		Example: `  paput memo search 認証 リフレッシュ
   paput memo search sqlite --type decision --since 2026-01-01
   paput memo search --category 運用 --limit 100
@@ -52,15 +52,15 @@ date, title and snippet.`,
 		},
 	}
 	fl := cmd.Flags()
-	fl.StringArrayVar(&req.MemoTypes, "type", nil, "only memos of this type; several: of any of them")
-	fl.StringArrayVarP(&req.Categories, "category", "c", nil, "only memos in this category; several: in all of them")
-	fl.StringArrayVarP(&req.Projects, "project", "p", nil, "only memos of this project; several: of any of them")
+	fl.StringArrayVar(&req.MemoTypes, "type", nil, "only memos of this `TYPE`; repeated: of any of them")
+	fl.StringArrayVarP(&req.Categories, "category", "c", nil, "only memos in this `CATEGORY`; repeated: in all of them")
+	fl.StringArrayVarP(&req.Projects, "project", "p", nil, "only memos of this `PROJECT`; repeated: of any of them")
 	fl.StringVar(&times[0], "since", "", "only memos written at or after this `TIME`, such as 2026-01-31")
 	fl.StringVar(&times[1], "until", "", "only memos written before this `TIME`")
 	fl.StringVar(&times[2], "changed-since", "", "only memos changed at or after this `TIME`")
 	fl.StringVar(&times[3], "changed-until", "", "only memos changed before this `TIME`")
 	fl.BoolVar(&req.IncludeDeleted, "deleted", false, "find memos in the trash as well")
-	fl.Int32VarP(&limit, "limit", "n", 20, "how many memos to show at most, 1 to 100")
+	fl.Int32VarP(&limit, "limit", "n", 20, "show this `NUMBER` of memos at most, 1 to 100")
 	fl.StringVar(&req.PageToken, "page", "", "the `TOKEN` of the next page, as the page before ended with")
 	_ = cmd.RegisterFlagCompletionFunc("type", completeTypes) // fails only for a flag that does not exist
 	return cmd

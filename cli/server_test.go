@@ -315,7 +315,11 @@ func (s *server) UpdateMemo(_ context.Context, r *memov1.UpdateMemoRequest) (*me
 	}
 	for _, field := range r.GetUpdateMask().GetPaths() {
 		from, to := r.ProtoReflect(), m.ProtoReflect()
-		to.Set(to.Descriptor().Fields().ByTextName(field), from.Get(from.Descriptor().Fields().ByTextName(field)))
+		f := from.Descriptor().Fields().ByTextName(field)
+		to.Clear(to.Descriptor().Fields().ByTextName(field))
+		if from.Has(f) {
+			to.Set(to.Descriptor().Fields().ByTextName(field), from.Get(f))
+		}
 	}
 	m.Revision++
 	m.Etag = fmt.Sprintf("etag%d", m.Revision)

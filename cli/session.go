@@ -156,9 +156,12 @@ func setBearer(ctx context.Context, token string) {
 // asRPC makes an error of this program's own look like the server's to whoever calls the RPC, text and all, and keeps it
 // for fromRPC.
 func (s *session) asRPC(err error) error {
-	code := connect.CodeUnavailable
-	if errors.Is(err, errNotLoggedIn) {
+	code := connect.CodeFailedPrecondition
+	switch {
+	case errors.Is(err, errNotLoggedIn):
 		code = connect.CodeUnauthenticated
+	case errors.Is(err, errUnreachable):
+		code = connect.CodeUnavailable
 	}
 	return connect.NewError(code, err.Error()).WithCause(localError{err})
 }

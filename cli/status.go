@@ -39,8 +39,8 @@ func (a *app) statusCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "status",
 		Short: "Show which server you are logged in to, and as whom",
-		Long: `Show which server you are logged in to, as whom, what paput may do there, and where the
-credentials are kept. Exits with 3 when you are not logged in.`,
+		Long: `Show which server you are logged in to, as whom, what paput may do there, and
+where the credentials are kept. Exits with 3 when you are not logged in.`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error { return a.status(cmd.Context()) },
 	}
