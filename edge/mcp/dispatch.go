@@ -67,9 +67,8 @@ func (s *Server) appendResult(ctx context.Context, dst []byte, m *message, c *ca
 			return dst, &rpcError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("there is no tool %q", m.tool)}, nil
 		}
 	case mcp.MethodToolsList:
-		if list, err := s.list(ctx, m, c, modern); list != nil || err != nil {
-			return append(dst, list...), nil, err
-		}
+		list, fault, err := s.list(ctx, m, c, modern)
+		return append(dst, list...), fault, err
 	}
 	return s.dispatch(ctx, dst, m, c, notes)
 }
@@ -143,15 +142,15 @@ type listKey struct {
 	scopes uint64
 }
 
-// list returns the result of tools/list; nil when the request asks for something else than the whole list.
-func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) ([]byte, error) {
-	plain := true
-	_ = eachMember(m.params, func(name, _ []byte) error {
-		plain = plain && string(name) == "_meta"
+// list returns the result of tools/list: one page, from the cache.
+func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) ([]byte, *rpcError, error) {
+	if err := eachMember(m.params, func(name, value []byte) error {
+		if string(name) == "cursor" && !isNull(value) {
+			return errors.New("the list has one page: leave the cursor out")
+		}
 		return nil
-	})
-	if !plain {
-		return nil, nil
+	}); err != nil {
+		return nil, &rpcError{code: mcp.INVALID_PARAMS, text: err.Error()}, nil
 	}
 	key := listKey{modern: modern}
 	for i, scope := range s.scopes {
@@ -163,16 +162,16 @@ func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) (
 	list := s.lists.of[key]
 	s.lists.mu.RUnlock()
 	if list != nil {
-		return list, nil
+		return list, nil, nil
 	}
 	list, fault, err := s.dispatch(ctx, nil, m, c, nil)
 	if fault != nil || err != nil {
-		return nil, err
+		return nil, fault, err
 	}
 	s.lists.mu.Lock()
 	defer s.lists.mu.Unlock()
 	s.lists.of[key] = list
-	return list, nil
+	return list, nil, nil
 }
 
 // A session is what mcp-go knows of the sender of one request.

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -40,6 +41,7 @@ const (
 type far struct {
 	memov1connect.UnimplementedMemoServiceHandler
 	oauthv1connect.UnimplementedOAuthServiceHandler
+	grants map[string]rpc.Caller
 	// updated receives each UpdateMemo.
 	updated chan *memov1.UpdateMemoRequest
 	// revoked, when closed, makes every token unknown.
@@ -66,7 +68,7 @@ func (f *far) Authenticate(_ context.Context, token string) (rpc.Caller, error) 
 	if token == brokenToken {
 		return rpc.Caller{}, errors.New("disk on fire")
 	}
-	c, ok := grants()[token]
+	c, ok := f.grants[token]
 	if !ok {
 		return c, rpc.ErrUnauthenticated
 	}
@@ -161,6 +163,7 @@ func (f *far) ListCategories(context.Context, *memov1.ListCategoriesRequest) (*m
 
 // client reaches f in this process.
 func (f *far) client(log *slog.Logger) *connect.Client {
+	f.grants = grants()
 	server := rpc.NewServer(rpc.Config{Auth: f, Log: log})
 	memov1connect.RegisterMemoServiceHandler(server, f)
 	oauthv1connect.RegisterOAuthServiceHandler(server, f)
@@ -185,10 +188,10 @@ type site struct {
 func newServer(t testing.TB, f *far, log io.Writer) *mcp.Server {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(log, nil))
-	n := 0
+	var n atomic.Int64
 	s, err := mcp.New(mcp.Config{
 		Services: services(), Client: f.client(logger), Version: "1.2.3", Log: logger,
-		NewID: func(prefix string) string { n++; return fmt.Sprintf("%s_%d", prefix, n) },
+		NewID: func(prefix string) string { return fmt.Sprintf("%s_%d", prefix, n.Add(1)) },
 	})
 	if err != nil {
 		t.Fatal(err)

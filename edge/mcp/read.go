@@ -150,7 +150,7 @@ func readInteger(value []byte, where string) (protoreflect.Value, error) {
 	}
 	n, err := strconv.ParseFloat(string(value), 64)
 	if err != nil || n != math.Trunc(n) {
-		return protoreflect.Value{}, badArgument("%s must be a whole number, not %s", where, value)
+		return protoreflect.Value{}, badArgument("%s must be a whole number, not %.32s", where, value)
 	}
 	if n < math.MinInt32 || n > math.MaxInt32 {
 		return protoreflect.Value{}, badArgument("%s must be between %d and %d", where, math.MinInt32, math.MaxInt32)

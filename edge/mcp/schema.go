@@ -1,6 +1,9 @@
 package mcp
 
-import "strconv"
+import (
+	"math"
+	"strconv"
+)
 
 // appendInputSchema appends the JSON Schema of what a tool accepts. It holds no $ref, no union and no null, which some
 // clients cannot read.
@@ -55,11 +58,10 @@ func (f *field) appendInputValue(dst []byte, description string) []byte {
 	if n := rules.GetMaxLength(); n > 0 {
 		dst = strconv.AppendUint(append(dst, `,"maxLength":`...), uint64(n), 10)
 	}
-	if rules != nil && rules.Minimum != nil {
-		dst = strconv.AppendInt(append(dst, `,"minimum":`...), int64(rules.GetMinimum()), 10)
-	}
-	if rules != nil && rules.Maximum != nil {
-		dst = strconv.AppendInt(append(dst, `,"maximum":`...), int64(rules.GetMaximum()), 10)
+	if f.kind == integer {
+		least, greatest := f.bounds()
+		dst = strconv.AppendInt(append(dst, `,"minimum":`...), least, 10)
+		dst = strconv.AppendInt(append(dst, `,"maximum":`...), greatest, 10)
 	}
 	for i, word := range rules.GetOneOf() {
 		if i == 0 {
@@ -73,6 +75,18 @@ func (f *field) appendInputValue(dst []byte, description string) []byte {
 		dst = append(dst, ']')
 	}
 	return append(dst, '}')
+}
+
+// bounds are the least and the greatest value of an integer field.
+func (f *field) bounds() (least, greatest int64) {
+	least, greatest = math.MinInt32, math.MaxInt32
+	if f.rules != nil && f.rules.Minimum != nil {
+		least = int64(f.rules.GetMinimum())
+	}
+	if f.rules != nil && f.rules.Maximum != nil {
+		greatest = int64(f.rules.GetMaximum())
+	}
+	return least, greatest
 }
 
 // appendOutputSchema appends the JSON Schema of what a tool answers. It leaves additional properties open: a field added

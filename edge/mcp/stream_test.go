@@ -1,0 +1,194 @@
+package mcp_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/mark3labs/mcp-go/server"
+
+	"github.com/paput/paput/edge/mcp"
+)
+
+// listen opens a stream and returns its lines.
+func (st *site) listen(t *testing.T, ctx context.Context, id string) (*http.Response, <-chan string) { //nolint:revive // t goes first in tests
+	t.Helper()
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["memo://1"]},%s}}`, id, modernMeta)
+	res, err := st.try(ctx, "POST", "/", body, "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen")
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan string, 1000)
+	go func() {
+		defer close(lines)
+		defer res.Body.Close()
+		for scanner := bufio.NewScanner(res.Body); scanner.Scan(); {
+			if scanner.Text() != "" {
+				lines <- scanner.Text()
+			}
+		}
+	}()
+	return res, lines
+}
+
+// next returns the next line, "" when the stream has ended.
+func next(t *testing.T, lines <-chan string) string {
+	t.Helper()
+	select {
+	case line := <-lines:
+		return line
+	case <-time.After(5 * time.Second):
+		t.Fatal("nothing came")
+		return ""
+	}
+}
+
+func TestListen(t *testing.T) {
+	t.Parallel()
+	begin := func(t *testing.T, ctx context.Context, st *site) <-chan string { //nolint:revive // t goes first in tests
+		res, lines := st.listen(t, ctx, `"a\u0062"`)
+		if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("X-Accel-Buffering") != "no" {
+			t.Fatalf("got %d %v", res.StatusCode, res.Header)
+		}
+		want := []string{"event: message", `data: {"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"a\u0062"},"notifications":{}}}`, ": alive", ": alive"}
+		for _, want := range want {
+			if got := next(t, lines); got != want {
+				t.Fatalf("got %s, want %s", got, want)
+			}
+		}
+		return lines
+	}
+	rest := func(t *testing.T, lines <-chan string) (last string) {
+		for line := next(t, lines); line != ""; line = next(t, lines) {
+			last = line
+		}
+		return last
+	}
+	t.Run("ends with the server", func(t *testing.T) {
+		t.Parallel()
+		st := start(t)
+		lines := begin(t, t.Context(), st)
+		st.s.Shutdown()
+		st.s.Shutdown()
+		want := `data: {"jsonrpc":"2.0","id":"a\u0062","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"a\u0062"}}}`
+		if got := rest(t, lines); got != want {
+			t.Errorf("got %s, want %s", got, want)
+		}
+		if res := st.send(t, "POST", "/", ping); res.status != 200 {
+			t.Errorf("a request after it: got %d, want 200", res.status)
+		}
+	})
+	t.Run("ends with its token", func(t *testing.T) {
+		t.Parallel()
+		st := start(t)
+		lines := begin(t, t.Context(), st)
+		close(st.revoked)
+		if got := rest(t, lines); strings.HasPrefix(got, "data") {
+			t.Errorf("got %s, want the end", got)
+		}
+	})
+	t.Run("ends with the client", func(t *testing.T) {
+		t.Parallel()
+		st := start(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		lines := begin(t, ctx, st)
+		cancel()
+		rest(t, lines)
+	})
+	t.Run("is not of the handshake era", func(t *testing.T) {
+		t.Parallel()
+		res := start(t).send(t, "POST", "/", `{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{}}}`)
+		if !strings.Contains(res.body, `"code":-32601`) {
+			t.Errorf("got %s, want -32601", res.body)
+		}
+	})
+}
+
+// TestProgress checks that every notification comes before the result, and in order.
+func TestProgress(t *testing.T) {
+	t.Parallel()
+	const count = 20
+	st := start(t)
+	add := func(name string, handle func(context.Context, json.RawMessage) (string, error)) {
+		t.Helper()
+		if err := st.s.AddLocalTool(mcp.LocalTool{Name: name, Title: "t", Description: "d", Input: json.RawMessage(`{"type":"object"}`), Handle: handle}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add("report", func(ctx context.Context, _ json.RawMessage) (string, error) {
+		for i := range count {
+			err := server.ServerFromContext(ctx).SendNotificationToClient(ctx, "notifications/progress", map[string]any{"progressToken": "p", "progress": i})
+			if err != nil {
+				return "", err
+			}
+		}
+		return "done", nil
+	})
+	add("break", func(context.Context, json.RawMessage) (string, error) { panic("secret in a panic") })
+	modern, headers := modernCall("report", "{}")
+	for range 20 {
+		for _, res := range []reply{st.send(t, "POST", "/", call("report", "{}")), st.send(t, "POST", "/", modern, headers...)} {
+			events := strings.Split(strings.TrimSpace(res.body), "\n\n")
+			if len(events) != count+1 || !strings.Contains(events[count], `"text":"done"`) || !strings.Contains(events[count], `"id":7`) {
+				t.Fatalf("got %d events, want %d and the result:\n%s", len(events), count, res.body)
+			}
+			for i, event := range events[:count] {
+				if !strings.Contains(event, fmt.Sprintf(`"progress":%d,`, i)) {
+					t.Fatalf("event %d is %s", i, event)
+				}
+			}
+		}
+	}
+	res := st.send(t, "POST", "/", call("report", "{}"), "Accept", "application/json")
+	if res.header.Get("Content-Type") != "application/json" || resultOf(t, res).Content[0].Text != "done" {
+		t.Errorf("without streams: got %s", res.body)
+	}
+	res = st.send(t, "POST", "/", call("break", "{}"))
+	if !strings.Contains(res.body, `"code":-32603`) || strings.Contains(res.body, "secret") || !strings.Contains(res.body, "error err_1") {
+		t.Errorf("a panic: got %s, want -32603 without its text", res.body)
+	}
+	if !strings.Contains(st.log.String(), "secret in a panic") {
+		t.Error("the panic is not in the log")
+	}
+	if err := st.s.AddLocalTool(mcp.LocalTool{Name: "report"}); err == nil {
+		t.Error("a name is taken twice")
+	}
+}
+
+// TestLostConnection checks that a client that goes away cancels its call in the stateless era alone.
+func TestLostConnection(t *testing.T) {
+	t.Parallel()
+	for _, modern := range []bool{false, true} {
+		st := start(t)
+		ended := make(chan error, 1)
+		if err := st.s.AddLocalTool(mcp.LocalTool{Name: "wait", Title: "t", Description: "d", Input: json.RawMessage(`{"type":"object"}`), Handle: func(ctx context.Context, _ json.RawMessage) (string, error) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(200 * time.Millisecond):
+			}
+			ended <- ctx.Err()
+			return "", nil
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		body, headers := call("wait", "{}"), []string(nil)
+		if modern {
+			body, headers = modernCall("wait", "{}")
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+		if res, err := st.try(ctx, "POST", "/", body, headers...); err == nil {
+			_, _ = io.Copy(io.Discard, res.Body)
+			res.Body.Close()
+		}
+		cancel()
+		if err := <-ended; (err != nil) != modern {
+			t.Errorf("modern %t: got %v", modern, err)
+		}
+	}
+}
