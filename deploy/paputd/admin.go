@@ -1,0 +1,161 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"connectrpc.com/connect/v2/connectinprocess"
+	"github.com/spf13/cobra"
+
+	accountv1 "github.com/paput/paput/proto/gen/paput/account/v1"
+	"github.com/paput/paput/proto/gen/paput/account/v1/accountv1connect"
+	"github.com/paput/paput/services/account"
+	"github.com/paput/paput/services/rpc"
+)
+
+// listenSocket listens on the Unix socket that administration goes through. The data directory is locked, so a socket that
+// is there already is left from a process that was killed.
+func listenSocket(ctx context.Context, file string) (net.Listener, error) {
+	_ = os.Remove(file)
+	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", file)
+	if err != nil {
+		return nil, fmt.Errorf("listen on the admin socket %s: %w", file, cause(err))
+	}
+	if err := os.Chmod(file, 0o600); err != nil {
+		_ = l.Close()
+		return nil, fmt.Errorf("protect the admin socket %s: %w", file, cause(err))
+	}
+	return l, nil
+}
+
+// administer calls fn with a client for the server that has the data directory: through its socket while it runs, in this
+// process when it does not.
+func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(context.Context, accountv1connect.AccountAdminServiceClient) error) error {
+	if _, err := os.Stat(cfg.data); err != nil {
+		return fmt.Errorf("there is no data directory %s: %w; name it with --data", cfg.data, cause(err))
+	}
+	lock, err := cfg.lockData()
+	if errors.Is(err, errInUse) {
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return (&net.Dialer{}).DialContext(ctx, "unix", cfg.socketFile())
+		}
+		client := &http.Client{Transport: &http.Transport{DialContext: dial}}
+		return fn(ctx, accountv1connect.NewAccountAdminServiceClient(connect.NewClient(connecthttp.NewTransport(client, "http://admin.sock"))))
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { _ = lock.Unlock() }()
+
+	events, err := openLog(ctx, &cfg)
+	if err != nil {
+		return err
+	}
+	defer events.Close()
+	ground, stop := context.WithCancel(ctx)
+	done := make(chan error, 1)
+	go func() { done <- events.Run(ground) }()
+	accounts := account.New(account.Config{Log: events, PublicURL: cfg.publicURL, Now: time.Now, NewID: newID, Logger: log})
+	server := rpc.NewServer(rpc.Config{Log: log, Codes: []rpc.Codes{account.Codes}})
+	accountv1connect.RegisterAccountAdminServiceHandler(server, accounts.Admin())
+	err = fn(ctx, accountv1connect.NewAccountAdminServiceClient(connect.NewClient(connectinprocess.New(server))))
+	stop()
+	return errors.Join(err, <-done)
+}
+
+func accountCommand(cfg *config, log *slog.Logger) *cobra.Command {
+	cmd := &cobra.Command{Use: "account", Short: "Manage the accounts of this server"}
+	cmd.AddCommand(accountAddCommand(cfg, log), accountListCommand(cfg, log))
+	return cmd
+}
+
+func accountAddCommand(cfg *config, log *slog.Logger) *cobra.Command {
+	var email string
+	var passwordStdin bool
+	cmd := &cobra.Command{
+		Use:   "add --email ADDRESS",
+		Short: "Create an account, and print an invitation link for its owner",
+		Long: `Creates an account. Without a password it prints a link with which its owner sets one, once, within 7 days; running
+it again prints another link. With --password-stdin the account can sign in at once, for unattended set-up.
+
+It works while the server runs and while it does not.`,
+		Example: "  paputd account add --email aiko@example.com\n  pass show paput | paputd account add --email aiko@example.com --password-stdin",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.check(); err != nil {
+				return err
+			}
+			var password string
+			if passwordStdin {
+				line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+				if err != nil && !errors.Is(err, io.EOF) {
+					return fmt.Errorf("read the password: %w", err)
+				}
+				if password = strings.TrimRight(line, "\r\n"); password == "" {
+					return errors.New("--password-stdin: there is no password on standard input")
+				}
+			}
+			return administer(cmd.Context(), *cfg, log, func(ctx context.Context, client accountv1connect.AccountAdminServiceClient) error {
+				res, err := client.CreateAccount(ctx, &accountv1.CreateAccountRequest{Email: email, Password: password})
+				if err != nil {
+					return plainError(err)
+				}
+				if link := res.GetInvitationUrl(); link != "" {
+					fmt.Fprintf(cmd.OutOrStdout(), "Give this link to %s; it sets the password, once, within 7 days:\n\n  %s\n\n", email, link)
+					return nil
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s can sign in.\n", email)
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&email, "email", "", "the owner's e-mail address")
+	cmd.Flags().BoolVar(&passwordStdin, "password-stdin", false, "read the password from the first line of standard input")
+	cmd.Flags().StringVar(&cfg.publicURL, "public-url", "", "address that the link begins with, when the server does not run")
+	_ = cmd.MarkFlagRequired("email")
+	return cmd
+}
+
+func accountListCommand(cfg *config, log *slog.Logger) *cobra.Command {
+	return &cobra.Command{
+		Use:   "list",
+		Short: "List the accounts",
+		Args:  cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			return administer(cmd.Context(), *cfg, log, func(ctx context.Context, client accountv1connect.AccountAdminServiceClient) error {
+				res, err := client.ListAccounts(ctx, &accountv1.ListAccountsRequest{})
+				if err != nil {
+					return plainError(err)
+				}
+				for _, a := range res.GetAccounts() {
+					state := "active"
+					if !a.GetActive() {
+						state = "invited"
+					}
+					fmt.Fprintf(cmd.OutOrStdout(), "%s  %-7s  %s\n", a.GetId(), state, a.GetEmail())
+				}
+				return nil
+			})
+		},
+	}
+}
+
+// plainError drops the Connect code from an error that a person reads.
+func plainError(err error) error {
+	var e *connect.Error
+	if errors.As(err, &e) && e.Message() != "" {
+		return errors.New(e.Message())
+	}
+	return err
+}

@@ -1,0 +1,299 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+	"connectrpc.com/connect/v2/connectinprocess"
+	"connectrpc.com/grpcreflect/v2"
+	"github.com/gofrs/flock"
+	"github.com/nats-io/nats.go"
+	"github.com/oklog/ulid/v2"
+	"golang.org/x/sync/errgroup"
+	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/paput/paput/edge/mcp"
+	"github.com/paput/paput/edge/web"
+	"github.com/paput/paput/proto/gen/grpc/health/v1/healthv1connect"
+	"github.com/paput/paput/proto/gen/paput/account/v1/accountv1connect"
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	"github.com/paput/paput/proto/gen/paput/memo/v1/memov1connect"
+	"github.com/paput/paput/proto/gen/paput/oauth/v1/oauthv1connect"
+	"github.com/paput/paput/services/account"
+	"github.com/paput/paput/services/eventlog"
+	"github.com/paput/paput/services/eventlog/relay"
+	"github.com/paput/paput/services/eventlog/sqlite"
+	"github.com/paput/paput/services/memo"
+	"github.com/paput/paput/services/oauth"
+	"github.com/paput/paput/services/rpc"
+)
+
+// drainTime is how long calls in progress may take to finish once the server stops.
+const drainTime = 2 * time.Second
+
+// app is a paputd with everything wired. Tests start it on port 0 as main does on 8080.
+type app struct {
+	cfg      config
+	log      *slog.Logger
+	lock     *flock.Flock
+	listener net.Listener
+	events   *eventlog.Log
+	nats     *embeddedNATS // nil when an external cluster is used
+	conn     *nats.Conn
+	relay    *relay.Relay
+	accounts *account.Service
+	edge     *mcp.Server
+	front    http.Handler
+	admin    http.Handler
+}
+
+// newApp claims the port and the data directory and wires everything; nothing is served before run.
+func newApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err error) {
+	a := &app{cfg: cfg, log: log}
+	defer func() {
+		if err != nil {
+			a.close()
+		}
+	}()
+	if a.lock, err = cfg.lockData(); err != nil {
+		return nil, err
+	}
+	key, err := cfg.serverKey()
+	if err != nil {
+		return nil, err
+	}
+	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.listen); err != nil {
+		return nil, fmt.Errorf("cannot listen on %s: %w; choose another with --listen", cfg.listen, cause(err))
+	}
+	if strings.HasSuffix(a.cfg.publicURL, ":0") {
+		a.cfg.publicURL = strings.TrimSuffix(a.cfg.publicURL, "0") + port(a.listener)
+	}
+	if a.events, err = openLog(ctx, &a.cfg); err != nil {
+		return nil, err
+	}
+	if err := a.connectNATS(); err != nil {
+		return nil, err
+	}
+	a.relay = relay.New(relay.Config{Log: a.events, Conn: a.conn, Source: a.cfg.publicURL, Logger: log})
+	return a, a.wire(key)
+}
+
+// openLog opens the event log with the read models of all services.
+func openLog(ctx context.Context, cfg *config) (*eventlog.Log, error) {
+	store, err := sqlite.Open(ctx, cfg.logFile())
+	if err != nil {
+		return nil, fmt.Errorf("open the event log %s: %w", cfg.logFile(), err)
+	}
+	var c eventlog.Config
+	c.Now = time.Now
+	c.Kinds = append(c.Kinds, memo.Kinds()...)
+	c.Kinds = append(c.Kinds, account.Kinds()...)
+	c.Kinds = append(c.Kinds, oauth.Kinds()...)
+	c.Projections = append(c.Projections, memo.Projections()...)
+	c.Projections = append(c.Projections, account.Projections()...)
+	c.Projections = append(c.Projections, oauth.Projections()...)
+	events, err := eventlog.Open(ctx, store, c)
+	if err != nil {
+		return nil, fmt.Errorf("open the event log %s: %w", cfg.logFile(), err)
+	}
+	return events, nil
+}
+
+func (a *app) connectNATS() (err error) {
+	if a.cfg.natsURL == "" {
+		if a.nats, err = startNATS(a.cfg.natsDir(), a.cfg.natsListen); err != nil {
+			return err
+		}
+		a.conn, err = a.nats.connect()
+		return err
+	}
+	options := []nats.Option{nats.Name("paputd relay"), nats.MaxReconnects(-1), nats.RetryOnFailedConnect(true)}
+	if a.cfg.natsCreds != "" {
+		options = append(options, nats.UserCredentials(a.cfg.natsCreds))
+	}
+	if a.conn, err = nats.Connect(a.cfg.natsURL, options...); err != nil {
+		return fmt.Errorf("connect to NATS at %s: %w", a.cfg.natsURL, err)
+	}
+	return nil
+}
+
+// wire makes the services, puts them behind the interceptors, and the edges in front of them.
+func (a *app) wire(key []byte) (err error) {
+	a.accounts = account.New(account.Config{
+		Log: a.events, PublicURL: a.cfg.publicURL, Now: time.Now, NewID: newID, Logger: a.log,
+	})
+	authority, err := oauth.New(oauth.Config{
+		Log: a.events, PublicURL: a.cfg.publicURL, Key: key, SignedIn: signedIn(a.accounts), Now: time.Now, NewID: newID,
+		Logger: a.log, AccessTTL: a.cfg.accessTTL,
+	})
+	if err != nil {
+		return err
+	}
+	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
+	server := rpc.NewServer(rpc.Config{Auth: authority, Log: a.log, Codes: codes})
+	memov1connect.RegisterMemoServiceHandler(server, memo.New(memo.Config{Log: a.events, Now: time.Now, NewID: newID}))
+	accountv1connect.RegisterAccountServiceHandler(server, a.accounts)
+	oauthv1connect.RegisterOAuthServiceHandler(server, authority)
+	healthv1connect.RegisterHealthHandler(server, &rpc.Health{Ready: a.ready, Services: []string{
+		memov1connect.MemoServiceName, accountv1connect.AccountServiceName, oauthv1connect.OAuthServiceName,
+	}})
+	grpcreflect.Register(server)
+
+	administration := rpc.NewServer(rpc.Config{Log: a.log, Codes: codes})
+	accountv1connect.RegisterAccountAdminServiceHandler(administration, a.accounts.Admin())
+	socket := http.NewServeMux()
+	connecthttp.Mount(socket, administration)
+	a.admin = socket
+
+	// The one line that changes when the edge runs on another machine than the services.
+	transport := connectinprocess.New(server)
+	if a.cfg.split {
+		transport = connecthttp.NewTransport(http.DefaultClient, "http://"+a.listener.Addr().String())
+	}
+	client := connect.NewClient(transport)
+	if a.edge, err = mcp.New(mcp.Config{
+		Services: []protoreflect.ServiceDescriptor{memov1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService")},
+		Client:   client, Version: version(), NewID: newID, Log: a.log,
+	}); err != nil {
+		return err
+	}
+	tools, err := a.edge.Handler(mcp.HTTPConfig{PublicURL: a.cfg.publicURL, Tokens: oauthv1connect.NewOAuthServiceClient(client), Log: a.log})
+	if err != nil {
+		return err
+	}
+	a.front = web.New(web.Config{
+		PublicURL: a.cfg.publicURL,
+		MCP:       tools,
+		Mount: func(mux *http.ServeMux) {
+			connecthttp.Mount(mux, server)
+			authority.Register(mux)
+			a.accounts.Register(mux)
+		},
+		Ready: func(r *http.Request) error { return a.ready(r.Context()) },
+		Log:   a.log,
+	})
+	return nil
+}
+
+// signedIn lets the authorization server ask who the browser belongs to.
+func signedIn(accounts *account.Service) func(*http.Request) (oauth.Person, bool) {
+	return func(r *http.Request) (oauth.Person, bool) {
+		s, ok := accounts.SignedIn(r)
+		return oauth.Person{AccountID: s.AccountID, Email: s.Email, SessionID: s.ID, AuthTime: s.AuthTime}, ok
+	}
+}
+
+// ready says why the server cannot do its work: the log cannot be written, or JetStream cannot be reached.
+func (a *app) ready(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	if err := a.events.Do(ctx, func(*eventlog.Tx) error { return nil }); err != nil {
+		return fmt.Errorf("the event log cannot be written: %w", err)
+	}
+	return a.relay.Health()
+}
+
+// run serves until ctx is done, then drains and stops; started is called once, when the server answers. It returns nil after
+// an orderly stop.
+func (a *app) run(ctx context.Context, started func(context.Context) error) error {
+	defer a.close()
+	// The log outlives the callers that wait for it, and the relay the log's last commit.
+	ground, stopGround := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopGround()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return a.events.Run(ground) })
+	group.Go(func() error { return a.relay.Run(ground) })
+	group.Go(func() error {
+		defer stopGround()
+		return a.serve(ctx)
+	})
+	group.Go(func() error { return started(ctx) })
+	return group.Wait()
+}
+
+// serve answers on the public address and the admin socket until ctx is done.
+func (a *app) serve(ctx context.Context) error {
+	calls, cancelCalls := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancelCalls()
+	protocols := new(http.Protocols)
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(true)
+	front := &http.Server{
+		Handler:           a.front,
+		Protocols:         protocols,
+		BaseContext:       func(net.Listener) context.Context { return calls },
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    128 << 10,
+		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+	}
+	front.RegisterOnShutdown(a.edge.Shutdown)
+	admin := &http.Server{Handler: a.admin, ReadHeaderTimeout: 10 * time.Second}
+	socket, err := listenSocket(ctx, a.cfg.socketFile())
+	if err != nil {
+		return err
+	}
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ignoreClosed(front.Serve(a.listener)) })
+	group.Go(func() error { return ignoreClosed(admin.Serve(socket)) })
+	group.Go(func() error {
+		<-ctx.Done()
+		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
+		defer cancel()
+		_ = admin.Shutdown(drain)
+		if front.Shutdown(drain) != nil {
+			cancelCalls()
+			_ = front.Close()
+		}
+		return nil
+	})
+	return group.Wait()
+}
+
+func ignoreClosed(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// close gives back what newApp took.
+func (a *app) close() {
+	if a.conn != nil {
+		a.conn.Close()
+	}
+	if a.nats != nil {
+		a.nats.stop()
+	}
+	if a.events != nil {
+		if err := a.events.Close(); err != nil {
+			a.log.Error("close the event log", "error", err)
+		}
+	}
+	if a.listener != nil {
+		_ = a.listener.Close()
+	}
+	if a.lock != nil {
+		_ = a.lock.Unlock()
+	}
+}
+
+// newID returns prefix, an underscore and a ULID in lower case.
+func newID(prefix string) string {
+	return prefix + "_" + strings.ToLower(ulid.MustNew(ulid.Now(), rand.Reader).String())
+}
+
+func port(l net.Listener) string {
+	_, p, _ := net.SplitHostPort(l.Addr().String())
+	return p
+}

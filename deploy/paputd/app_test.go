@@ -1,0 +1,235 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect/v2"
+	"connectrpc.com/connect/v2/connecthttp"
+
+	"github.com/paput/paput/deploy/visitor"
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	"github.com/paput/paput/proto/gen/paput/memo/v1/memov1connect"
+)
+
+// running is a paputd in this process, seen from outside: by its address and what it prints.
+type running struct {
+	url     string
+	console string
+	stop    func() error
+}
+
+// start runs the whole program on free ports and stops it when the test ends.
+func start(t *testing.T, data string, split bool) *running {
+	t.Helper()
+	cfg := config{
+		listen: "127.0.0.1:0", data: data, natsListen: "127.0.0.1:0", logFormat: "text",
+		accessTTL: 15 * time.Minute, split: split,
+	}
+	if err := cfg.check(); err != nil {
+		t.Fatal(err)
+	}
+	var logs bytes.Buffer
+	a, err := newApp(t.Context(), cfg, slog.New(slog.NewTextHandler(&logs, nil)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	greeted := make(chan string, 1)
+	go func() {
+		done <- a.run(ctx, func(ctx context.Context) error {
+			var console strings.Builder
+			err := a.greet(ctx, &console)
+			greeted <- console.String()
+			return err
+		})
+	}()
+	r := &running{url: a.cfg.publicURL}
+	stopped := false
+	r.stop = func() error {
+		if stopped {
+			return nil
+		}
+		stopped = true
+		cancel()
+		return <-done
+	}
+	t.Cleanup(func() {
+		if err := r.stop(); err != nil {
+			t.Errorf("stop: got %v, want nil", err)
+		}
+		if t.Failed() {
+			t.Logf("server log:\n%s", logs.String())
+		}
+	})
+	select {
+	case r.console = <-greeted:
+	case err := <-done:
+		t.Fatalf("the server ended: %v", err)
+	}
+	return r
+}
+
+// newVisitor returns the person whom these tests are about.
+func newVisitor(server *running) *visitor.Visitor {
+	return visitor.New(server.url, "aiko@example.com", "correct horse battery")
+}
+
+func logIn(t *testing.T, v *visitor.Visitor, scopes ...string) (accessToken string) {
+	t.Helper()
+	token, err := v.LogIn(t.Context(), scopes...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token.Access
+}
+
+// callTool calls a tool in the legacy era and returns its structured content.
+func callTool(t *testing.T, endpoint, token, tool, arguments string) map[string]any {
+	t.Helper()
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, tool, arguments)
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, endpoint, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Accept", "application/json, text/event-stream")
+	req.Header.Set("MCP-Protocol-Version", "2025-11-25")
+	req.Header.Set("Authorization", "Bearer "+token)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	answer, _ := io.ReadAll(res.Body)
+	var reply struct {
+		Result struct {
+			IsError           bool           `json:"isError"`
+			StructuredContent map[string]any `json:"structuredContent"`
+		} `json:"result"`
+	}
+	if i := bytes.Index(answer, []byte("data: ")); i >= 0 {
+		answer = answer[i+len("data: "):]
+	}
+	if err := json.NewDecoder(bytes.NewReader(answer)).Decode(&reply); err != nil || reply.Result.IsError || reply.Result.StructuredContent == nil {
+		t.Fatalf("%s: got status %d, %v: %s", tool, res.StatusCode, err, answer)
+	}
+	return reply.Result.StructuredContent
+}
+
+// TestWriteAndReadBack goes from an empty directory to a memo read back through each door, in process and split.
+func TestWriteAndReadBack(t *testing.T) {
+	t.Parallel()
+	for _, split := range []bool{false, true} {
+		t.Run(fmt.Sprintf("split=%v", split), func(t *testing.T) {
+			t.Parallel()
+			data := filepath.Join(t.TempDir(), "data")
+			server := start(t, data, split)
+			aiko := newVisitor(server)
+			if err := aiko.SetUp(t.Context(), server.console); err != nil {
+				t.Fatal(err)
+			}
+			token := logIn(t, aiko, "paput.read", "paput.write")
+
+			for _, endpoint := range []string{server.url, server.url + "/mcp"} {
+				callTool(t, endpoint, token, "paput_create_memos", `{"memos":[{"title":"認証の方針","body":"トークンは不透明にする。\n\nBecause a leak is then revocable."}]}`)
+			}
+			found := callTool(t, server.url, token, "paput_search_memo", `{"query":"不透明"}`)
+			entries, _ := found["entries"].([]any)
+			if len(entries) != 2 {
+				t.Fatalf("got %v, want 2 entries", found)
+			}
+
+			client := memov1connect.NewMemoServiceClient(connect.NewClient(connecthttp.NewTransport(http.DefaultClient, server.url)))
+			ctx, info := connect.NewClientContext(t.Context())
+			info.RequestHeader().Set("Authorization", "Bearer "+token)
+			id, _ := entries[0].(map[string]any)["id"].(string)
+			res, err := client.SearchMemos(ctx, &memov1.SearchMemosRequest{Ids: []string{id}})
+			if err != nil || len(res.GetMemos()) != 1 || !strings.Contains(res.GetMemos()[0].GetBody(), "Because a leak") {
+				t.Fatalf("got %v, %v, want the memo with its body", res, err)
+			}
+
+			if err := server.stop(); err != nil {
+				t.Fatalf("stop: got %v, want nil", err)
+			}
+			again := start(t, data, split)
+			if strings.Contains(again.console, "/setup") {
+				t.Errorf("got a set-up link although there is an account:\n%s", again.console)
+			}
+			found = callTool(t, again.url, logIn(t, newVisitor(again), "paput.read"), "paput_search_memo", `{"query":"revocable"}`)
+			if entries, _ := found["entries"].([]any); len(entries) != 2 {
+				t.Errorf("after a restart: got %v, want 2 entries", found)
+			}
+		})
+	}
+}
+
+func TestSecondServerOnTheSameDirectory(t *testing.T) {
+	t.Parallel()
+	data := t.TempDir()
+	start(t, data, false)
+	cfg := config{listen: "127.0.0.1:0", data: data, natsListen: "127.0.0.1:0", logFormat: "text", accessTTL: time.Hour}
+	if err := cfg.check(); err != nil {
+		t.Fatal(err)
+	}
+	_, err := newApp(t.Context(), cfg, slog.New(slog.DiscardHandler))
+	if !errors.Is(err, errInUse) {
+		t.Errorf("got %v, want %v", err, errInUse)
+	}
+}
+
+func TestFrontDoor(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), false)
+	for _, test := range []struct {
+		name, method, path, accept, language string
+		wantStatus                           int
+		wantHeader, wantValue                string
+		wantBody                             string
+	}{
+		{name: "a person sees the landing page", method: "GET", path: "/", accept: "text/html", wantStatus: 200, wantBody: "claude mcp add --transport http paput " + server.url},
+		{name: "in Japanese too", method: "GET", path: "/", accept: "text/html", language: "ja,en;q=0.5", wantStatus: 200, wantBody: `<html lang="ja">`},
+		{name: "a program that probes is challenged", method: "GET", path: "/", accept: "*/*", wantStatus: 401, wantHeader: "WWW-Authenticate", wantValue: `Bearer resource_metadata="` + server.url + `/.well-known/oauth-protected-resource", scope="paput.read paput.write"`},
+		{name: "and so is one that asks for the head", method: "HEAD", path: "/mcp", wantStatus: 401, wantHeader: "WWW-Authenticate", wantValue: `Bearer resource_metadata="` + server.url + `/.well-known/oauth-protected-resource/mcp", scope="paput.read paput.write"`},
+		{name: "health", method: "GET", path: "/healthz", wantStatus: 200, wantBody: "ok"},
+		{name: "readiness", method: "GET", path: "/readyz", wantStatus: 200, wantBody: "ready"},
+		{name: "resource metadata", method: "GET", path: "/.well-known/oauth-protected-resource/mcp", wantStatus: 200, wantBody: `"resource":"` + server.url + `/mcp"`},
+		{name: "authorization server metadata", method: "GET", path: "/.well-known/oauth-authorization-server", wantStatus: 200, wantBody: `"issuer":"` + server.url + `"`},
+		{name: "the stylesheet", method: "GET", path: "/assets/paput.css", wantStatus: 200, wantHeader: "Content-Type", wantValue: "text/css; charset=utf-8"},
+		{name: "administration is not served here", method: "POST", path: "/paput.account.v1.AccountAdminService/ListAccounts", wantStatus: 404},
+		{name: "nothing else", method: "GET", path: "/wp-login.php", wantStatus: 404, wantBody: "There is nothing at this address."},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			req, err := http.NewRequestWithContext(t.Context(), test.method, server.url+test.path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Accept", test.accept)
+			req.Header.Set("Accept-Language", test.language)
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			body, _ := io.ReadAll(res.Body)
+			if res.StatusCode != test.wantStatus || !strings.Contains(string(body), test.wantBody) {
+				t.Errorf("got %d %s, want %d with %q", res.StatusCode, body, test.wantStatus, test.wantBody)
+			}
+			if got := res.Header.Get(test.wantHeader); test.wantHeader != "" && got != test.wantValue {
+				t.Errorf("got %s %q, want %q", test.wantHeader, got, test.wantValue)
+			}
+		})
+	}
+}

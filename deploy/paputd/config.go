@@ -1,0 +1,125 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// defaultListen is where a server without configuration is found.
+const defaultListen = "127.0.0.1:8080"
+
+// config is everything that can be set, by a flag or by its twin in the environment.
+type config struct {
+	listen     string
+	publicURL  string
+	data       string
+	natsURL    string
+	natsCreds  string
+	natsListen string
+	logFormat  string
+	accessTTL  time.Duration
+	// split sends the edge's calls over HTTP instead of in process. It is no flag: tests hold both to the same table.
+	split bool
+}
+
+func (c *config) addDataFlag(flags *pflag.FlagSet) {
+	flags.StringVar(&c.data, "data", "./paput-data", "directory for everything that is kept")
+}
+
+func (c *config) addServeFlags(flags *pflag.FlagSet) {
+	c.addDataFlag(flags)
+	flags.StringVar(&c.listen, "listen", defaultListen, "address and port to serve HTTP on")
+	flags.StringVar(&c.publicURL, "public-url", "", "address that clients use, such as https://paput.example.com; needed off loopback\n(default http://localhost and the port of --listen)")
+	flags.StringVar(&c.natsListen, "nats-listen", "127.0.0.1:4222", "address and port of the embedded NATS server")
+	flags.StringVar(&c.natsURL, "nats-url", "", "use this NATS cluster instead of the embedded server, such as nats://nats.internal:4222")
+	flags.StringVar(&c.natsCreds, "nats-creds", "", "credentials file for --nats-url")
+	flags.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	flags.DurationVar(&c.accessTTL, "access-token-ttl", 15*time.Minute, "lifetime of access tokens, 1m to 24h")
+}
+
+// fromEnvironment sets each flag that was not given from its twin: --public-url from PAPUT_PUBLIC_URL.
+func fromEnvironment(cmd *cobra.Command, lookup func(string) (string, bool)) error {
+	var errs []error
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		name := "PAPUT_" + strings.ToUpper(strings.ReplaceAll(f.Name, "-", "_"))
+		if value, ok := lookup(name); ok && !f.Changed && f.Name != "help" {
+			if err := cmd.Flags().Set(f.Name, value); err != nil {
+				errs = append(errs, fmt.Errorf("%s=%q: %w", name, value, err))
+			}
+		}
+	})
+	return errors.Join(errs...)
+}
+
+// check completes what follows from the rest and refuses what cannot be served safely.
+func (c *config) check() error {
+	host, port, err := net.SplitHostPort(c.listen)
+	if err != nil {
+		return fmt.Errorf("--listen %q: give an address and a port, such as 127.0.0.1:8080", c.listen)
+	}
+	if c.publicURL == "" {
+		if !isLoopback(host) {
+			return fmt.Errorf("--listen %s is reachable from elsewhere: say with --public-url https://… which address clients use", c.listen)
+		}
+		c.publicURL = "http://localhost:" + port
+	}
+	u, err := url.Parse(c.publicURL)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
+		return fmt.Errorf("--public-url %q: give scheme and host only, such as https://paput.example.com", c.publicURL)
+	}
+	if u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())) {
+		return fmt.Errorf("--public-url %q: only https is safe off loopback", c.publicURL)
+	}
+	if u.Scheme == "http" && !isLoopback(host) {
+		return fmt.Errorf("--listen %s is reachable from elsewhere: say with --public-url https://… which address clients use", c.listen)
+	}
+	c.publicURL = u.Scheme + "://" + u.Host
+	if c.logFormat != "text" && c.logFormat != "json" {
+		return fmt.Errorf("--log-format %q: text or json", c.logFormat)
+	}
+	if c.accessTTL < time.Minute || c.accessTTL > 24*time.Hour {
+		return fmt.Errorf("--access-token-ttl %s: between 1m and 24h", c.accessTTL)
+	}
+	return nil
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	addr, err := netip.ParseAddr(host)
+	return err == nil && addr.IsLoopback()
+}
+
+func (c *config) logFile() string    { return filepath.Join(c.data, "paput.db") }
+func (c *config) natsDir() string    { return filepath.Join(c.data, "nats") }
+func (c *config) lockFile() string   { return filepath.Join(c.data, "lock") }
+func (c *config) keyFile() string    { return filepath.Join(c.data, "server.key") }
+func (c *config) socketFile() string { return filepath.Join(c.data, "admin.sock") }
+
+// cause drops from a file or network error what its message repeats: the operation and the name.
+func cause(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	var op *net.OpError
+	if errors.As(err, &op) {
+		var sys *os.SyscallError
+		if errors.As(op.Err, &sys) {
+			return sys.Err
+		}
+		return op.Err
+	}
+	return err
+}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"testing"
+	"time"
+)
+
+func TestConfigCheck(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name string
+		give config
+		want string // the error
+		url  string
+	}{
+		{name: "nothing set", give: config{listen: defaultListen}, url: "http://localhost:8080"},
+		{name: "another loopback port", give: config{listen: "[::1]:9000"}, url: "http://localhost:9000"},
+		{name: "a slash at the end", give: config{listen: defaultListen, publicURL: "https://paput.example.com/"}, url: "https://paput.example.com"},
+		{name: "off loopback with https", give: config{listen: "0.0.0.0:8080", publicURL: "https://paput.example.com"}, url: "https://paput.example.com"},
+		{
+			name: "off loopback without an address", give: config{listen: "0.0.0.0:8080"},
+			want: "--listen 0.0.0.0:8080 is reachable from elsewhere: say with --public-url https://… which address clients use",
+		},
+		{
+			name: "off loopback with a loopback address", give: config{listen: ":8080", publicURL: "http://localhost:8080"},
+			want: "--listen :8080 is reachable from elsewhere: say with --public-url https://… which address clients use",
+		},
+		{
+			name: "plain http off loopback", give: config{listen: defaultListen, publicURL: "http://paput.example.com"},
+			want: `--public-url "http://paput.example.com": only https is safe off loopback`,
+		},
+		{
+			name: "an address with a path", give: config{listen: defaultListen, publicURL: "https://example.com/paput"},
+			want: `--public-url "https://example.com/paput": give scheme and host only, such as https://paput.example.com`,
+		},
+		{
+			name: "no port", give: config{listen: "localhost"},
+			want: `--listen "localhost": give an address and a port, such as 127.0.0.1:8080`,
+		},
+		{
+			name: "tokens that live too long", give: config{listen: defaultListen, accessTTL: 48 * time.Hour},
+			want: "--access-token-ttl 48h0m0s: between 1m and 24h",
+		},
+		{
+			name: "an unknown log format", give: config{listen: defaultListen, logFormat: "xml"},
+			want: `--log-format "xml": text or json`,
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			c := test.give
+			if c.accessTTL == 0 {
+				c.accessTTL = 15 * time.Minute
+			}
+			if c.logFormat == "" {
+				c.logFormat = "text"
+			}
+			got := ""
+			if err := c.check(); err != nil {
+				got = err.Error()
+			}
+			if got != test.want {
+				t.Errorf("got error %q, want %q", got, test.want)
+			}
+			if test.url != "" && c.publicURL != test.url {
+				t.Errorf("got public URL %q, want %q", c.publicURL, test.url)
+			}
+		})
+	}
+}
