@@ -58,6 +58,9 @@ func (k Kind) check() error {
 	if (k.Relay == "") != (k.Subject == "") {
 		return errors.New("a relay and a subject go together")
 	}
+	if space := "paput." + strings.ToLower(k.Relay); k.Relay != "" && k.Subject != space && !strings.HasPrefix(k.Subject, space+".") {
+		return fmt.Errorf("the subject %q is not below %s, which the relay %s takes", k.Subject, space, k.Relay)
+	}
 	oneof := k.Event.ProtoReflect().Descriptor().Oneofs().ByName(eventOneof)
 	if oneof == nil {
 		return fmt.Errorf("%s has no oneof named %q", proto.MessageName(k.Event), eventOneof)
