@@ -29,6 +29,8 @@ const (
 	auditBatchBytes = 4 << 20
 	// natsTimeout bounds one answer of the NATS server.
 	natsTimeout = 10 * time.Second
+	// natsPatience is how often a wait for it looks whether the connection is still the same.
+	natsPatience = 250 * time.Millisecond
 	// After a hint paput looks again at once and then ever more rarely: the hint may be faster than the stream.
 	soonest, latest = 10 * time.Millisecond, 5 * time.Second
 )
@@ -251,17 +253,23 @@ func (s *auditStream) get(ctx context.Context, r request) ([]*nats.Msg, error) {
 	}
 }
 
+// receive waits for the next answer, unless the connection on which it was to come is lost.
 func (s *auditStream) receive(ctx context.Context, answers *nats.Subscription) (*nats.Msg, error) {
-	limited, cancel := context.WithTimeout(ctx, natsTimeout)
-	defer cancel()
-	msg, err := answers.NextMsgWithContext(limited)
-	switch {
-	case err == nil:
-		return msg, nil
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case s.denied.Load():
-		return nil, s.explain(ctx, err)
+	connection := s.conn.Stats().Reconnects
+	for range natsTimeout / natsPatience {
+		limited, cancel := context.WithTimeout(ctx, natsPatience)
+		msg, err := answers.NextMsgWithContext(limited)
+		cancel()
+		switch {
+		case err == nil:
+			return msg, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case s.denied.Load():
+			return nil, s.explain(ctx, err)
+		case !errors.Is(err, context.DeadlineExceeded), !s.conn.IsConnected(), s.conn.Stats().Reconnects != connection:
+			return nil, errNoAnswer
+		}
 	}
 	return nil, errNoAnswer
 }

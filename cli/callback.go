@@ -70,7 +70,9 @@ func (c *callback) serve(ctx context.Context) error {
 	if server.Shutdown(grace) != nil {
 		_ = server.Close() // whatever is still open is of no use to anyone
 	}
-	<-stopped
+	if ended := <-stopped; err == nil && !errors.Is(ended, http.ErrServerClosed) {
+		err = ended
+	}
 	return err
 }
 

@@ -152,7 +152,7 @@ func (a *app) authorize(ctx context.Context, acc *account, browse bool) error {
 	defer cancel()
 	c := &callback{
 		listener: listener,
-		accept: func(q url.Values) error { return checkAnswer(q, state, acc.Endpoints) },
+		accept:   func(q url.Values) error { return checkAnswer(q, state, acc.Endpoints) },
 		finish: func(q url.Values) error {
 			t, err := a.token(wait, acc, url.Values{
 				"grant_type":    {"authorization_code"},
@@ -165,7 +165,7 @@ func (a *app) authorize(ctx context.Context, acc *account, browse bool) error {
 		},
 	}
 	err = c.serve(wait)
-	if err != nil && context.Cause(wait) == errNobodyCame && ctx.Err() == nil {
+	if err != nil && errors.Is(context.Cause(wait), errNobodyCame) {
 		return errNobodyCame
 	}
 	return err

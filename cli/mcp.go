@@ -45,9 +45,8 @@ func (a *app) mcp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = server.ServeStdio(ctx, a.In, a.Out)
-	if ctx.Err() != nil {
-		return nil // to be told to stop is no failure
+	if err := server.ServeStdio(ctx, a.In, a.Out); ctx.Err() == nil { // to be told to stop is no failure
+		return err
 	}
-	return err
+	return nil
 }

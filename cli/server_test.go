@@ -98,12 +98,12 @@ func (s *server) resourceMetadata(w http.ResponseWriter, _ *http.Request) {
 
 func (s *server) metadata(w http.ResponseWriter, _ *http.Request) {
 	answer(w, 200, map[string]any{
-		"issuer":                           s.issuer,
-		"authorization_endpoint":           s.URL + "/authorize",
-		"token_endpoint":                   s.URL + "/token",
-		"registration_endpoint":            s.URL + "/register",
-		"revocation_endpoint":              s.URL + "/revoke",
-		"code_challenge_methods_supported": s.methods,
+		"issuer":                                         s.issuer,
+		"authorization_endpoint":                         s.URL + "/authorize",
+		"token_endpoint":                                 s.URL + "/token",
+		"registration_endpoint":                          s.URL + "/register",
+		"revocation_endpoint":                            s.URL + "/revoke",
+		"code_challenge_methods_supported":               s.methods,
 		"authorization_response_iss_parameter_supported": true,
 	})
 }
@@ -135,7 +135,7 @@ func (s *server) authorize(w http.ResponseWriter, r *http.Request) {
 	back, _ := url.Parse(q.Get("redirect_uri"))
 	if s.clients[q.Get("client_id")] == nil || back == nil || back.Hostname() != "127.0.0.1" || back.Path != "/callback" ||
 		q.Get("code_challenge_method") != "S256" || q.Get("resource") != s.resource {
-		http.Error(w, "the person would see an error page", 400)
+		http.Error(w, "the person would see an error page", http.StatusBadRequest)
 		return
 	}
 	out := url.Values{"state": q["state"]}

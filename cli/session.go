@@ -121,8 +121,8 @@ func (s *session) client() *connect.Client {
 	return connect.NewClient(connecthttp.NewTransport(s.app.http, s.server), s.authorize)
 }
 
-// authorize adds the access token to each call. A call of the one-request kind that is refused for its token is made
-// again, once, with a fresh one.
+// authorize adds the access token to each call. A call of the one-request kind is refused after rpcTimeout, and when it is
+// refused for its token it is made again, once, with a fresh one.
 func (s *session) authorize(next connect.ClientFunc) connect.ClientFunc {
 	return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
 		token, err := s.access(ctx, "")
@@ -130,9 +130,14 @@ func (s *session) authorize(next connect.ClientFunc) connect.ClientFunc {
 			return nil, s.asRPC(err)
 		}
 		setBearer(ctx, token)
+		if spec.StreamType != connect.StreamTypeUnary {
+			return next(ctx, spec)
+		}
+		ctx, cancel := context.WithTimeout(ctx, rpcTimeout)
 		stream, err := next(ctx, spec)
-		if err != nil || spec.StreamType != connect.StreamTypeUnary {
-			return stream, err
+		if err != nil {
+			cancel()
+			return nil, err
 		}
 		again := func() (connect.ClientStream, error) {
 			fresh, err := s.access(ctx, token)
@@ -143,7 +148,7 @@ func (s *session) authorize(next connect.ClientFunc) connect.ClientFunc {
 			return next(ctx, spec)
 		}
 		ended := func() error { return s.asRPC(sessionEnded(s.server)) }
-		return &retryStream{ClientStream: stream, again: again, ended: ended}, nil
+		return &retryStream{ClientStream: stream, again: again, ended: ended, cancel: cancel}, nil
 	}
 }
 
@@ -176,13 +181,22 @@ type retryStream struct {
 	connect.ClientStream
 	again func() (connect.ClientStream, error) // nil once used
 	ended func() error                         // what to say when that is refused too
-	sent  any
+	// cancel releases what both times share.
+	cancel context.CancelFunc
+	sent   any
 }
 
 // Send keeps the request for the second time.
 func (r *retryStream) Send(msg any) error {
 	r.sent = msg
 	return r.ClientStream.Send(msg)
+}
+
+// Close ends the call.
+func (r *retryStream) Close() error {
+	err := r.ClientStream.Close()
+	r.cancel()
+	return err
 }
 
 // Receive makes the call again when the first was refused for its token.
@@ -197,7 +211,7 @@ func (r *retryStream) Receive(msg any) error {
 	if err != nil {
 		return err
 	}
-	_ = r.ClientStream.Close() // it has told all it had to tell
+	_ = r.ClientStream.Close() //nolint:staticcheck // the first call alone, which has told all it had to tell
 	r.ClientStream = stream
 	if err := stream.Send(r.sent); err != nil {
 		return err

@@ -37,4 +37,3 @@ func width(f *os.File) int {
 	}
 	return columns
 }
-
