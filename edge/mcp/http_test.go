@@ -78,7 +78,7 @@ func TestChallenge(t *testing.T) {
 	}
 	t.Run("two tokens", func(t *testing.T) {
 		t.Parallel()
-		r, err := http.NewRequestWithContext(t.Context(), "POST", st.url, strings.NewReader(ping))
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, st.url, strings.NewReader(ping))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -89,7 +89,7 @@ func TestChallenge(t *testing.T) {
 		}
 		defer res.Body.Close()
 		want := `Bearer error="invalid_request", error_description="send one Authorization header", ` + root
-		if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != 400 || got != want {
+		if got := res.Header.Get("WWW-Authenticate"); res.StatusCode != http.StatusBadRequest || got != want {
 			t.Errorf("got %d %s\nwant 400 %s", res.StatusCode, got, want)
 		}
 	})

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -17,7 +16,7 @@ import (
 )
 
 // listen opens a stream and returns its lines.
-func (st *site) listen(t *testing.T, ctx context.Context, id string) (*http.Response, <-chan string) { //nolint:revive // t goes first in tests
+func (st *site) listen(t *testing.T, ctx context.Context, id string) (reply, <-chan string) { //nolint:revive // t goes first in tests
 	t.Helper()
 	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["memo://1"]},%s}}`, id, modernMeta)
 	res, err := st.try(ctx, "POST", "/", body, "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen")
@@ -34,7 +33,7 @@ func (st *site) listen(t *testing.T, ctx context.Context, id string) (*http.Resp
 			}
 		}
 	}()
-	return res, lines
+	return reply{status: res.StatusCode, header: res.Header}, lines
 }
 
 // next returns the next line, "" when the stream has ended.
@@ -53,8 +52,8 @@ func TestListen(t *testing.T) {
 	t.Parallel()
 	begin := func(t *testing.T, ctx context.Context, st *site) <-chan string { //nolint:revive // t goes first in tests
 		res, lines := st.listen(t, ctx, `"a\u0062"`)
-		if res.StatusCode != 200 || res.Header.Get("Content-Type") != "text/event-stream" || res.Header.Get("X-Accel-Buffering") != "no" {
-			t.Fatalf("got %d %v", res.StatusCode, res.Header)
+		if res.status != 200 || res.header.Get("Content-Type") != "text/event-stream" || res.header.Get("X-Accel-Buffering") != "no" {
+			t.Fatalf("got %d %v", res.status, res.header)
 		}
 		want := []string{"event: message", `data: {"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":"a\u0062"},"notifications":{}}}`, ": alive", ": alive"}
 		for _, want := range want {
