@@ -68,7 +68,7 @@ type indexed struct {
 }
 
 func indexedFrom(account int64, c content) indexed {
-	title, summary, body := normalise(c.title, 0), normalise(c.summary, 0), normalise(c.body, 0)
+	title, summary, body := normalise(c.title), normalise(c.summary), normalise(c.body)
 	titlePieces := pieces(title)
 	d := documentBuilder{
 		account: strconv.FormatInt(account, 10),
@@ -82,7 +82,7 @@ func indexedFrom(account int64, c content) indexed {
 	beginning, _ := slices.BinarySearchFunc(body, maxFolded, func(g glyph, at int) int { return int(g.from) - at })
 	return indexed{
 		document: string(d.text),
-		folded:   folded(title, nil) + "\n" + folded(summary, nil) + "\n" + folded(body[:beginning], nil),
+		folded:   folded(title) + "\n" + folded(summary) + "\n" + folded(body[:beginning]),
 		length:   len(body),
 	}
 }
@@ -109,40 +109,28 @@ func (d *documentBuilder) token(kind byte, s string) {
 	d.text = append(d.text, s...)
 }
 
-// folded is a text as it is compared, one space for each break. offsets, when wanted, has for each byte of it where in the
-// original it came from, and one more for the end.
-func folded(text []glyph, offsets *[]int32) string {
+// folded is a text as it is compared, one space for each break.
+func folded(text []glyph) string {
 	const usual = 3 // bytes of a character
 	b := make([]byte, 0, len(text)*usual)
-	if offsets != nil {
-		*offsets = make([]int32, 0, len(text)*usual+1)
-	}
 	space := true
 	for _, g := range text {
-		before := len(b)
-		switch g.class {
-		case classNone:
-		case classBreak, classSpace:
-			if !space {
-				b = append(b, ' ')
-			}
-			space = true
-		default:
-			b = utf8.AppendRune(b, foldCase(g.r))
-			space = false
-		}
-		if offsets != nil {
-			for range len(b) - before {
-				*offsets = append(*offsets, g.from)
-			}
-		}
-	}
-	if offsets != nil {
-		end := int32(0)
-		if len(text) > 0 {
-			end = text[len(text)-1].to
-		}
-		*offsets = append(*offsets, end)
+		b, space = appendCompared(b, g, space)
 	}
 	return string(b)
+}
+
+// appendCompared appends one character of a folded text. Space says whether it stands at the beginning or after a space.
+func appendCompared(b []byte, g glyph, space bool) (_ []byte, stillSpace bool) {
+	switch g.class {
+	case classNone:
+		return b, space
+	case classBreak, classSpace:
+		if !space {
+			b = append(b, ' ')
+		}
+		return b, true
+	default:
+		return utf8.AppendRune(b, foldCase(g.r)), false
+	}
 }

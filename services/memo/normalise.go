@@ -20,13 +20,13 @@ type glyph struct {
 	katakana bool // it was katakana before it became hiragana
 }
 
-// normalise gives the characters of s up to the byte limit; 0 is no limit. Several characters may come from the same
-// bytes.
-func normalise(s string, limit int) []glyph {
-	if limit > 0 && limit < len(s) {
-		s = s[:runeStart(s, limit)]
-	}
-	out := make([]glyph, 0, len(s)*2/5+8)
+// normalise gives the characters of s. Several characters may come from the same bytes.
+func normalise(s string) []glyph {
+	const usual = 2 // bytes of a character: between Japanese and English
+	return appendNormalised(make([]glyph, 0, len(s)/usual+1), s)
+}
+
+func appendNormalised(out []glyph, s string) []glyph {
 	for i := 0; i < len(s); {
 		r, size := utf8.DecodeRuneInString(s[i:])
 		if standsAlone(r) && nextStandsAlone(s[i+size:]) {
@@ -80,14 +80,6 @@ func nextStandsAlone(s string) bool {
 	}
 	r, _ := utf8.DecodeRuneInString(s)
 	return standsAlone(r)
-}
-
-// runeStart moves i back to where a character begins.
-func runeStart(s string, i int) int {
-	for i > 0 && i < len(s) && !utf8.RuneStart(s[i]) {
-		i--
-	}
-	return i
 }
 
 // foldCase gives the letter that stands for all cases of r.

@@ -35,7 +35,7 @@ func parseQuery(query string) []term {
 		}
 		phrase = nil
 	}
-	for _, p := range pieces(normalise(query, 0)) {
+	for _, p := range pieces(normalise(query)) {
 		if p.class == classWord && p.after == joined && len(phrase) > 0 {
 			phrase = append(phrase, p)
 			continue

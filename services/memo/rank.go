@@ -291,12 +291,13 @@ func (s search) entries(page []candidate) ([]*memov1.MemoEntry, error) {
 	for _, r := range rows {
 		byN[r.n] = r
 	}
+	snippets := snippets{terms: s.terms}
 	var out []*memov1.MemoEntry
 	for _, c := range page {
 		r := byN[c.n]
 		e := r.entry()
 		e.Score = c.score
-		e.Snippet = snippet(s.terms, r.content)
+		e.Snippet = snippets.of(r.content)
 		out = append(out, e)
 	}
 	return out, nil

@@ -24,13 +24,24 @@ type hit struct {
 	term, start, end int
 }
 
-// snippet is the part of the memo where most of the terms are together: of the body if they are there, else of the summary,
-// else of the title. It is plain text on one line, with an ellipsis where it was cut.
-func snippet(terms []term, c content) string {
+// snippets makes the snippets of one search. Its memory is used again from one memo to the next.
+type snippets struct {
+	terms   []term
+	glyphs  []glyph
+	folded  []byte
+	offsets []int32 // where in the original each byte of folded came from, and one more for the end
+}
+
+// of is the part of the memo where most of the terms are together: of the body if they are there, else of the summary, else
+// of the title. It is plain text on one line, with an ellipsis where it was cut.
+func (s *snippets) of(c content) string {
 	best, found := "", 0
 	for _, text := range []string{c.body, c.summary, c.title} {
-		if at, n := densest(terms, text); n > found {
+		if at, n := s.densest(text); n > found {
 			best, found = excerpt(text, at), n
+		}
+		if found == len(s.terms) {
+			break
 		}
 	}
 	if found > 0 {
@@ -46,15 +57,15 @@ func snippet(terms []term, c content) string {
 
 // densest gives the byte of the text at which the most terms follow soon, and how many do. It goes on looking only until it
 // has found all of them together.
-func densest(terms []term, text string) (at, found int) {
+func (s *snippets) densest(text string) (at, found int) {
 	for _, limit := range []int{firstSearched, maxSearched} {
-		hits := locate(terms, text, limit)
+		hits := s.locate(text[:characterStart(text, limit)])
 		for i, h := range hits {
-			if n := together(hits[i:], len(terms)); n > found {
+			if n := together(hits[i:], len(s.terms)); n > found {
 				at, found = h.start, n
 			}
 		}
-		if found == len(terms) || len(text) <= limit {
+		if found == len(s.terms) || len(text) <= limit {
 			break
 		}
 	}
@@ -78,23 +89,48 @@ func together(hits []hit, terms int) int {
 	return n
 }
 
-// locate finds the terms in a text up to a byte, in order.
-func locate(terms []term, text string, limit int) []hit {
-	var offsets []int32
-	compared := folded(normalise(text, limit), &offsets)
+// locate finds the terms in a text, in order.
+func (s *snippets) locate(text string) []hit {
+	s.fold(text)
+	compared := string(s.folded)
 	var hits []hit
-	for i, t := range terms {
-		for from := 0; len(hits) < maxHits*(i+1); {
+	for i, t := range s.terms {
+		for from, n := 0, 0; n < maxHits; n++ {
 			start, end := t.find(compared, from)
 			if start < 0 {
 				break
 			}
-			hits = append(hits, hit{i, int(offsets[start]), int(offsets[end])})
+			hits = append(hits, hit{i, int(s.offsets[start]), int(s.offsets[end])})
 			from = end
 		}
 	}
 	slices.SortFunc(hits, func(a, b hit) int { return a.start - b.start })
 	return hits
+}
+
+// fold folds a text and remembers where each byte came from.
+func (s *snippets) fold(text string) {
+	s.glyphs = appendNormalised(s.glyphs[:0], text)
+	s.folded, s.offsets = s.folded[:0], s.offsets[:0]
+	space := true
+	for _, g := range s.glyphs {
+		s.folded, space = appendCompared(s.folded, g, space)
+		for len(s.offsets) < len(s.folded) {
+			s.offsets = append(s.offsets, g.from)
+		}
+	}
+	s.offsets = append(s.offsets, int32(len(text))) //nolint:gosec // at most maxSearched
+}
+
+// characterStart moves i back to where a character begins; to the end when i is beyond it.
+func characterStart(s string, i int) int {
+	if i >= len(s) {
+		return len(s)
+	}
+	for i > 0 && !utf8.RuneStart(s[i]) {
+		i--
+	}
+	return i
 }
 
 // excerpt gives the text around a byte.

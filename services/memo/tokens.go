@@ -83,9 +83,15 @@ func isJoiner(r rune) bool {
 	return false
 }
 
+// counted are the characters of a word that count.
+func (p piece) counted() []glyph {
+	text := slices.DeleteFunc(slices.Clone(p.text), func(g glyph) bool { return g.class == classNone })
+	return text[:min(len(text), maxWord)]
+}
+
 // word is a piece's text as it is compared.
 func (p piece) word() string {
-	return string(appendFolded(nil, p.text[:min(len(p.text), maxWord)]))
+	return string(appendFolded(nil, p.counted()))
 }
 
 func appendFolded(b []rune, text []glyph) []rune {
@@ -122,7 +128,7 @@ func (p piece) letters() []string {
 
 // split cuts a word at underscores and where cut says so.
 func (p piece) split(cut func(prev, g, next rune) bool) []string {
-	text := p.text[:min(len(p.text), maxWord)]
+	text := p.counted()
 	var parts []string
 	start := 0
 	end := func(i int) {
