@@ -37,8 +37,9 @@ type Log struct {
 
 	// writing is held by whoever uses the writer: Run for one batch, Rebuild for all its work.
 	writing sync.Mutex
-	// head is where the uncommitted end of the log is.
-	head head
+	// head is where the uncommitted end of the log is; overtaken says that it turned out not to be.
+	head      head
+	overtaken bool
 
 	// waiting guards what Wait looks at.
 	waiting   sync.Mutex

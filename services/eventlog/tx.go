@@ -1,6 +1,7 @@
 package eventlog
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
@@ -28,9 +29,8 @@ type Tx struct {
 	applying  string // the projection at work; empty in a command's own fn
 	over      bool
 	failed    error // the first append that failed
+	broken    error // the first SQL that failed: what came after it could be outside of the transaction
 
-	saved    bool // a savepoint stands
-	before   head // at the savepoint
 	versions map[string]int64
 	open     []*sql.Rows // to close when fn forgets to
 }
@@ -58,9 +58,13 @@ func (tx *Tx) Load(stream string) ([]Record, error) {
 	return records, nil
 }
 
-// Append appends events to a stream and applies them to the projections. When it fails, so does the command.
+// Append appends events to a stream and applies them to the projections. When it fails, so does the command, whatever its
+// fn returns.
 func (tx *Tx) Append(stream string, events ...proto.Message) error {
 	if err := tx.mayLog(); err != nil {
+		return err
+	}
+	if err := cmp.Or(tx.failed, tx.broken); err != nil {
 		return err
 	}
 	for _, e := range events {
@@ -82,9 +86,6 @@ func (tx *Tx) append(stream string, e proto.Message) error {
 	data, err := proto.Marshal(e)
 	if err != nil {
 		return fmt.Errorf("append to %s: %w", stream, err)
-	}
-	if err := tx.save(); err != nil {
-		return err
 	}
 	version, err := tx.version(stream)
 	if err != nil {
@@ -135,6 +136,9 @@ func (tx *Tx) insert(r Record, kind Kind, data []byte) error {
 	}
 	_, err := tx.log.backend.Writer().ExecContext(tx.ctx, insertEvent,
 		r.Position, r.Stream, r.Version, name, r.Time.UnixMilli(), data, relay, ordinal)
+	if tx.log.backend.IsNotUnique(err) {
+		tx.log.overtaken = true
+	}
 	if err != nil {
 		return err
 	}
@@ -149,20 +153,10 @@ func (tx *Tx) insert(r Record, kind Kind, data []byte) error {
 func (tx *Tx) apply(p Projection, r Record) error {
 	tx.applying = p.Name
 	defer func() { tx.applying = "" }()
-	return p.Apply(tx, r)
-}
-
-// save sets the savepoint to which a failing command is rolled back. A command that appends nothing needs none.
-func (tx *Tx) save() error {
-	if tx.saved {
-		return nil
+	if err := p.Apply(tx, r); err != nil {
+		return err
 	}
-	tx.before = tx.log.head.clone()
-	if err := tx.log.exec(tx.ctx, "SAVEPOINT command"); err != nil {
-		return fmt.Errorf("set a savepoint: %w", err)
-	}
-	tx.saved = true
-	return nil
+	return tx.broken
 }
 
 // version returns the version of a stream's last record, 0 for a new stream.
@@ -195,14 +189,14 @@ func (tx *Tx) mayLog() error {
 	return nil
 }
 
-// Query runs a query on the read models, which sees what this transaction has done. The rows need not be closed.
+// Query runs a query on the read models, which sees what this transaction has done. When it fails, so does the command.
 func (tx *Tx) Query(query string, args ...any) (*sql.Rows, error) {
 	if tx.over {
 		return nil, errOver
 	}
 	rows, err := tx.log.backend.Writer().QueryContext(tx.ctx, query, args...)
 	if err != nil {
-		return nil, tx.wrap(err)
+		return nil, tx.breaks(err)
 	}
 	tx.open = append(tx.open, rows)
 	return rows, nil
@@ -219,28 +213,35 @@ func (tx *Tx) QueryRow(query string, args ...any) *sql.Row {
 	return tx.log.backend.Writer().QueryRowContext(ctx, query, args...)
 }
 
-// Exec changes the read models. Only a projection may: what a command itself did to them would be lost in a rebuild.
+// Exec changes the read models. Only a projection may: what a command itself did to them would be lost in a rebuild. When
+// it fails, so does the command, though the projection may put another error in its place: one that says what an
+// ErrNotUnique means.
 func (tx *Tx) Exec(query string, args ...any) (sql.Result, error) {
 	switch {
 	case tx.over:
 		return nil, errOver
 	case tx.applying == "":
 		return nil, errOnlyApply
+	case tx.broken != nil:
+		return nil, tx.broken
 	}
 	result, err := tx.log.backend.Writer().ExecContext(tx.ctx, query, args...)
 	if err != nil {
-		return nil, tx.wrap(err)
+		return nil, tx.breaks(err)
 	}
 	return result, nil
 }
 
-// wrap adds what is known about where an error of the database came from.
-func (tx *Tx) wrap(err error) error {
+// breaks remembers that err fails the command, and adds what is known about where it came from.
+func (tx *Tx) breaks(err error) error {
 	if tx.log.backend.IsNotUnique(err) {
 		err = fmt.Errorf("%w: %w", ErrNotUnique, err)
 	}
 	if tx.applying != "" {
-		return fmt.Errorf("projection %s: %w", tx.applying, err)
+		err = fmt.Errorf("projection %s: %w", tx.applying, err)
+	}
+	if tx.broken == nil {
+		tx.broken = err
 	}
 	return err
 }
@@ -248,12 +249,8 @@ func (tx *Tx) wrap(err error) error {
 // end makes the Tx unusable and closes what was left open.
 func (tx *Tx) end() {
 	tx.over = true
-	tx.closeRows()
-}
-
-func (tx *Tx) closeRows() {
 	for _, rows := range tx.open {
-		rows.Close()
+		_ = rows.Close()
 	}
-	tx.open = tx.open[:0]
+	tx.open = nil
 }

@@ -1,7 +1,10 @@
 package eventlog
 
 import (
+	"cmp"
 	"context"
+	"database/sql"
+	"errors"
 	"fmt"
 	"maps"
 	"runtime/debug"
@@ -10,6 +13,8 @@ import (
 
 // maxBatch is how many commands share one commit at most: it bounds what one of them waits for the others.
 const maxBatch = 512
+
+var errOvertaken = errors.New("another process has written to the event log")
 
 // command is one call of Do on its way through the queue.
 type command struct {
@@ -96,7 +101,10 @@ func (l *Log) batch(ctx context.Context, first *command) (fatal error) {
 	before := l.head.clone()
 	if err := l.exec(ctx, l.backend.Begin()); err != nil {
 		answer(fmt.Errorf("begin a transaction: %w", err))
-		return nil
+		if errors.Is(err, sql.ErrConnDone) {
+			return fmt.Errorf("the connection to the event log is gone: %w", err)
+		}
+		return nil // as when a backup holds the file for long
 	}
 	for c := first; c != nil; c = l.next() {
 		if c != first {
@@ -108,6 +116,11 @@ func (l *Log) batch(ctx context.Context, first *command) (fatal error) {
 			_ = l.exec(ctx, "ROLLBACK") // fails when the database has rolled back by itself
 			answer(err)
 			return nil
+		}
+		if l.overtaken {
+			_ = l.exec(ctx, "ROLLBACK")
+			answer(errOvertaken)
+			return errOvertaken
 		}
 		if len(commands) == maxBatch {
 			break
@@ -149,41 +162,36 @@ func (l *Log) commit(ctx context.Context, before head) error {
 	return nil
 }
 
-// carryOut runs one command and leaves its result in it. Its own error means that the whole transaction is lost.
+// carryOut runs one command in a savepoint of its own and leaves its result in it. Its own error means that the whole
+// transaction is lost; the database may have rolled it back by itself, and the savepoint with it.
 func (l *Log) carryOut(ctx context.Context, c *command) (lost error) {
+	if err := l.exec(ctx, "SAVEPOINT command"); err != nil {
+		return fmt.Errorf("begin a command: %w", err)
+	}
+	before := l.head.clone()
 	tx := &Tx{log: l, ctx: ctx, now: l.timestamp(), mayAppend: true}
 	c.err = tx.run(c.fn)
 	tx.end()
-	if !tx.saved {
-		return nil
-	}
-	if c.err == nil {
-		if err := l.exec(ctx, "RELEASE command"); err != nil {
-			return fmt.Errorf("keep a command: %w", err)
+	if c.err != nil {
+		l.head = before
+		if err := l.exec(ctx, "ROLLBACK TO command"); err != nil {
+			return fmt.Errorf("roll back a command: %w after: %w", err, c.err)
 		}
-		return nil
-	}
-	l.head = tx.before
-	if err := l.exec(ctx, "ROLLBACK TO command"); err != nil {
-		return fmt.Errorf("roll back a command: %w after: %w", err, c.err)
 	}
 	if err := l.exec(ctx, "RELEASE command"); err != nil {
-		return fmt.Errorf("roll back a command: %w after: %w", err, c.err)
+		return fmt.Errorf("end a command: %w", err)
 	}
 	return nil
 }
 
-// run calls fn. An append that failed fails the command, even when fn overlooks it.
+// run calls fn. SQL that failed fails the command, even when fn overlooks it.
 func (tx *Tx) run(fn func(tx *Tx) error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("panic in a command: %v\n%s", r, debug.Stack())
 		}
 	}()
-	if err := fn(tx); err != nil {
-		return err
-	}
-	return tx.failed
+	return cmp.Or(fn(tx), tx.failed, tx.broken)
 }
 
 func (l *Log) exec(ctx context.Context, query string, args ...any) error {

@@ -292,7 +292,7 @@ func testCrash(t *testing.T, open func(tb testing.TB, dir string) eventlog.Backe
 func killWriter(t *testing.T, dir string, after int) (names []string) {
 	t.Helper()
 	test, _, _ := strings.Cut(t.Name(), "/")
-	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$") // #nosec G204 -- it is this program
+	child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^"+test+"$") // #nosec G204 G702 -- it is this program
 	child.Env = append(os.Environ(), crashVariable+"="+dir)
 	child.Stderr = os.Stderr
 	output, err := child.StdoutPipe()

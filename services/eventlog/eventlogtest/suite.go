@@ -130,7 +130,7 @@ func testOrder(t *testing.T, l *eventlog.Log) {
 	do(t, l, func(tx *eventlog.Tx) error {
 		before, err := tx.Load("counter/a")
 		if err != nil || len(before) != 0 {
-			return fmt.Errorf("Load of a new stream: %v, %w", before, err)
+			return fmt.Errorf("a new stream loads as %v, %w", before, err)
 		}
 		if err := tx.Append("counter/a", Added(1), Added(2)); err != nil {
 			return err

@@ -6,8 +6,8 @@ import (
 	"fmt"
 )
 
-// maxIdleStatements is how many prepared statements a connection keeps.
-const maxIdleStatements = 200
+// maxIdle is how many prepared statements a connection keeps.
+const maxIdle = 200
 
 // connector opens connections that keep their prepared statements: preparing costs more than most statements do.
 type connector struct{ driver.Connector }
@@ -20,7 +20,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	}
 	full, ok := inner.(fullConn)
 	if !ok {
-		inner.Close()
+		_ = inner.Close()
 		return nil, fmt.Errorf("the SQLite driver's %T lacks a method", inner)
 	}
 	return &conn{fullConn: full, idle: make(map[string][]statement)}, nil
@@ -46,8 +46,8 @@ type statement interface {
 // conn keeps the statements that are not in use, by their text. A text that runs within itself has two.
 type conn struct {
 	fullConn
-	idle   map[string][]statement
-	nIdles int
+	idle  map[string][]statement
+	nIdle int
 }
 
 // ExecContext runs a statement that was prepared before, or prepares it.
@@ -78,7 +78,7 @@ func (c *conn) statement(ctx context.Context, query string) (statement, error) {
 	if idle := c.idle[query]; len(idle) > 0 {
 		s := idle[len(idle)-1]
 		c.idle[query] = idle[:len(idle)-1]
-		c.nIdles--
+		c.nIdle--
 		return s, nil
 	}
 	prepared, err := c.PrepareContext(ctx, query)
@@ -87,7 +87,7 @@ func (c *conn) statement(ctx context.Context, query string) (statement, error) {
 	}
 	s, ok := prepared.(statement)
 	if !ok {
-		prepared.Close()
+		_ = prepared.Close()
 		return nil, fmt.Errorf("the SQLite driver's %T lacks a method", prepared)
 	}
 	return s, nil
@@ -96,31 +96,31 @@ func (c *conn) statement(ctx context.Context, query string) (statement, error) {
 // keep puts a statement back for the next time, at the cost of some other one when there are many.
 func (c *conn) keep(query string, s statement) {
 	if c.idle == nil { // closed
-		s.Close()
+		_ = s.Close()
 		return
 	}
 	for other, idle := range c.idle {
-		if c.nIdles < maxIdleStatements {
+		if c.nIdle < maxIdle {
 			break
 		}
 		for _, o := range idle {
-			o.Close()
+			_ = o.Close()
 		}
-		c.nIdles -= len(idle)
+		c.nIdle -= len(idle)
 		delete(c.idle, other)
 	}
 	c.idle[query] = append(c.idle[query], s)
-	c.nIdles++
+	c.nIdle++
 }
 
 // Close closes the statements and the connection.
 func (c *conn) Close() error {
 	for _, idle := range c.idle {
 		for _, s := range idle {
-			s.Close()
+			_ = s.Close()
 		}
 	}
-	c.idle, c.nIdles = nil, 0
+	c.idle, c.nIdle = nil, 0
 	return c.fullConn.Close()
 }
 
