@@ -36,7 +36,7 @@ func run(ctx context.Context, bin string, duration time.Duration) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 
 	paputd, err := startPaputd(ctx, bin, dir)
 	if err != nil {

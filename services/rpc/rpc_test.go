@@ -46,15 +46,15 @@ func (m memos) UpdateMemo(context.Context, *memov1.UpdateMemoRequest) (*memov1.U
 
 var errGone = errors.New("memo_x not found; search first")
 
-func call(t *testing.T, authorization []string, handler func(context.Context) error, do func(context.Context, memov1connect.MemoServiceClient) error) (error, string) {
+func call(t *testing.T, authorization []string, handler func(context.Context) error, do func(context.Context, memov1connect.MemoServiceClient) error) (logs string, err error) {
 	t.Helper()
-	var logs bytes.Buffer
+	var written bytes.Buffer
 	server := rpc.NewServer(rpc.Config{
 		Auth: tokens{
 			"reader": {AccountID: "acct_1", Scopes: []string{"paput.read"}},
 			"writer": {AccountID: "acct_1", Scopes: []string{"paput.write"}},
 		},
-		Log: slog.New(slog.NewTextHandler(&logs, nil)),
+		Log: slog.New(slog.NewTextHandler(&written, nil)),
 		Codes: []rpc.Codes{func(err error) (connect.Code, bool) {
 			return connect.CodeNotFound, errors.Is(err, errGone)
 		}},
@@ -64,8 +64,8 @@ func call(t *testing.T, authorization []string, handler func(context.Context) er
 	if authorization != nil {
 		info.RequestHeader().SetValues("Authorization", authorization)
 	}
-	err := do(ctx, memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server))))
-	return err, logs.String()
+	err = do(ctx, memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server))))
+	return written.String(), err
 }
 
 func search(ctx context.Context, c memov1connect.MemoServiceClient) error {
@@ -101,7 +101,7 @@ func TestAuthorization(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			err, _ := call(t, test.authorization, fine, test.do)
+			_, err := call(t, test.authorization, fine, test.do)
 			if err == nil && test.want != 0 || err != nil && connect.CodeOf(err) != test.want {
 				t.Errorf("got %v, want code %v", err, test.want)
 			}
@@ -141,7 +141,7 @@ func TestErrors(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			err, logs := call(t, []string{"Bearer reader"}, test.handler, search)
+			logs, err := call(t, []string{"Bearer reader"}, test.handler, search)
 			var e *connect.Error
 			if !errors.As(err, &e) || e.Code() != test.wantCode || e.Message() != test.wantText {
 				t.Errorf("got %v, want %v: %s", err, test.wantCode, test.wantText)
@@ -156,7 +156,7 @@ func TestErrors(t *testing.T) {
 func TestCallerReachesTheHandler(t *testing.T) {
 	t.Parallel()
 	var got rpc.Caller
-	err, _ := call(t, []string{"Bearer reader"}, func(ctx context.Context) error {
+	_, err := call(t, []string{"Bearer reader"}, func(ctx context.Context) error {
 		got = rpc.CallerFrom(ctx)
 		return nil
 	}, search)

@@ -87,11 +87,11 @@ func validateValue(v protoreflect.Value, f protoreflect.FieldDescriptor, rules *
 	case protoreflect.StringKind:
 		return validateString(v.String(), rules, name)
 	case protoreflect.Int32Kind:
-		n := int32(v.Int())
-		if rules != nil && rules.Minimum != nil && n < rules.GetMinimum() {
+		n := v.Int()
+		if rules != nil && rules.Minimum != nil && n < int64(rules.GetMinimum()) {
 			return fmt.Errorf("%s is %d, at least %d", name, n, rules.GetMinimum())
 		}
-		if rules != nil && rules.Maximum != nil && n > rules.GetMaximum() {
+		if rules != nil && rules.Maximum != nil && n > int64(rules.GetMaximum()) {
 			return fmt.Errorf("%s is %d, at most %d", name, n, rules.GetMaximum())
 		}
 	case protoreflect.MessageKind:
