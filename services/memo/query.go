@@ -169,7 +169,7 @@ func hasPhrase(document, phrase string) bool {
 		if (i == 0 || document[i-1] == ' ') && (end == len(document) || document[end] == ' ') {
 			return true
 		}
-		document = document[end:]
+		document = document[i+1:] // what follows may begin inside
 	}
 }
 
@@ -188,7 +188,7 @@ func (t term) find(text string, from int) (start, end int) {
 				start, end = at, at+len(needle)
 				break
 			}
-			at += len(needle)
+			at++ // the next one may begin inside
 		}
 	}
 	return start, end

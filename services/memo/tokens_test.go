@@ -196,6 +196,7 @@ func TestFindCountsWholeWords(t *testing.T) {
 		{"認証", "認証認証基盤 認 証", 2},
 		{"redirectUri", "redirect_uri redirect uri redirecturi redirect_uris", 3},
 		{"ab", "abab ab", 1},
+		{"00+0", "00 00 0", 1},
 	}
 	for _, tt := range tests {
 		text := folded(normalise(tt.text))
