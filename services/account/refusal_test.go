@@ -27,7 +27,7 @@ func TestWrongPasswordAndUnknownAddressLookTheSame(t *testing.T) {
 		before := s.service.hasher.runs.Load()
 		res := v.signIn(email, "wrong password")
 		res.want(t, http.StatusUnprocessableEntity, "The e-mail address or the password is wrong.", "Error: Sign in",
-			`<a href="#email">`, `aria-describedby="email-error"`, `id="email-error"`)
+			`<a href="#email">`, `aria-describedby="errors"`, `<ul id="errors">`)
 		if got := s.service.hasher.runs.Load() - before; got != 1 {
 			t.Errorf("%.20q: %d hashes were computed, want 1", email, got)
 		}
@@ -251,6 +251,7 @@ func TestNextStaysOnThisServer(t *testing.T) {
 		{"/a b", ""},
 		{"/%zz", ""},
 		{"/é", ""},
+		{"/a?b=é", ""},
 		{"http:/evil.example", ""},
 		{"?next=//evil.example", ""},
 		{"/" + strings.Repeat("a", maxNext), ""},

@@ -196,6 +196,10 @@ func TestLimit(t *testing.T) {
 		{0, "a", false, 0},
 		{0, "a", false, 10 * time.Second}, // never more than the burst
 		{-time.Hour, "a", false, 10 * time.Second},
+		{2 * time.Hour, "a", true, 0}, // not by giving back either
+		{0, "a", false, 0},
+		{0, "a", false, 0},
+		{0, "a", false, 10 * time.Second},
 	}
 	for i, s := range steps {
 		now = now.Add(s.after)
