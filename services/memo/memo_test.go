@@ -78,8 +78,16 @@ func (w *world) serve(newID func(string) string) {
 	w.MemoServiceClient = memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server)))
 }
 
+// tester is what helpers need of *testing.T and *rapid.T.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+	Context() context.Context
+}
+
 // as is a context in which calls are made for a person through a client that may write.
-func as(tb testing.TB, person string) context.Context {
+func as(tb tester, person string) context.Context {
 	return bearing(tb.Context(), person+":client_a:paput.write")
 }
 
@@ -90,7 +98,7 @@ func bearing(ctx context.Context, token string) context.Context {
 }
 
 // create creates memos that must be accepted and gives their ids.
-func (w *world) create(tb testing.TB, person string, drafts ...*memov1.MemoDraft) []string {
+func (w *world) create(tb tester, person string, drafts ...*memov1.MemoDraft) []string {
 	tb.Helper()
 	res, err := w.CreateMemos(as(tb, person), &memov1.CreateMemosRequest{Memos: drafts})
 	if err != nil {
@@ -107,7 +115,7 @@ func (w *world) create(tb testing.TB, person string, drafts ...*memov1.MemoDraft
 }
 
 // find gives the ids that a search finds.
-func (w *world) find(tb testing.TB, person string, req *memov1.SearchMemosRequest) []string {
+func (w *world) find(tb tester, person string, req *memov1.SearchMemosRequest) []string {
 	tb.Helper()
 	res, err := w.SearchMemos(as(tb, person), req)
 	if err != nil {
@@ -125,7 +133,7 @@ func idsOf(res *memov1.SearchMemosResponse) []string {
 }
 
 // read gives one memo whole.
-func (w *world) read(tb testing.TB, person, id string) *memov1.Memo {
+func (w *world) read(tb tester, person, id string) *memov1.Memo {
 	tb.Helper()
 	res, err := w.SearchMemos(as(tb, person), &memov1.SearchMemosRequest{Ids: []string{id}})
 	if err != nil {

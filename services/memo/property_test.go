@@ -1,0 +1,272 @@
+package memo
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"pgregory.net/rapid"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+)
+
+// vocabulary are words of which none is found in another.
+func vocabulary() []string {
+	return []string{"認証", "検査", "移行", "鍵", "token", "redirect_uri", "ふたつ", "🚀"}
+}
+
+// model is what a memo should be, kept in the simplest way.
+type model struct {
+	account string
+	memo    *memov1.Memo
+}
+
+// TestRandomCommands runs random commands on the service and on a model. Everything that can be read must agree after each,
+// and after the read model was built anew from the log.
+func TestRandomCommands(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(r *rapid.T) {
+		m := &machine{T: r, world: newWorld(t), memos: map[string]*model{}}
+		for range rapid.IntRange(1, 20).Draw(r, "commands") {
+			switch rapid.IntRange(0, 9).Draw(r, "command") {
+			case 0, 1, 2, 3:
+				m.create()
+			case 4, 5, 6:
+				m.update()
+			case 7, 8:
+				m.moveToTrash()
+			default:
+				m.moveBack()
+			}
+		}
+		live := m.observe()
+		if diff := cmp.Diff(m.expect(), live, protocmp.Transform()); diff != "" {
+			r.Fatalf("the model and what is read (-model +read):\n%s", diff)
+		}
+		tables := m.dump(t)
+		if err := m.log.Rebuild(t.Context()); err != nil {
+			r.Fatal(err)
+		}
+		if diff := cmp.Diff(live, m.observe(), protocmp.Transform()); diff != "" {
+			r.Fatalf("what is read live and rebuilt (-live +rebuilt):\n%s", diff)
+		}
+		if diff := cmp.Diff(tables, m.dump(t)); diff != "" {
+			r.Fatalf("the tables live and rebuilt (-live +rebuilt):\n%s", diff)
+		}
+	})
+}
+
+type machine struct {
+	*rapid.T
+	*world
+	memos map[string]*model
+	order []string // ids as created
+}
+
+func (m *machine) account() string { return rapid.SampledFrom([]string{"alice", "bob"}).Draw(m.T, "account") }
+
+func (m *machine) text(name string, least int) string {
+	return strings.Join(rapid.SliceOfN(rapid.SampledFrom(vocabulary()), least, 4).Draw(m.T, name), " ")
+}
+
+func (m *machine) categories() []string {
+	return rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"Go", "設計", "x"}), 0, 2, rapid.ID).Draw(m.T, "categories")
+}
+
+func (m *machine) ids() []string {
+	return rapid.SliceOfN(rapid.SampledFrom(append([]string{"memo_none"}, m.order...)), 1, 4).Draw(m.T, "ids")
+}
+
+
+func (m *machine) create() {
+	account := m.account()
+	n := rapid.SampledFrom([]int{1, 1, 2, maxWaiting}).Draw(m.T, "how many")
+	var drafts []*memov1.MemoDraft
+	d := &memov1.MemoDraft{Title: m.text("title", 1), Body: m.text("body", 0), Summary: m.text("summary", 0), Categories: m.categories()}
+	for range n {
+		drafts = append(drafts, d)
+	}
+	for i, id := range m.world.create(m.T, account, drafts...) {
+		m.order = append(m.order, id)
+		m.memos[id] = &model{account, &memov1.Memo{
+			Id: id, Title: drafts[i].GetTitle(), Body: drafts[i].GetBody(), Summary: drafts[i].GetSummary(), Categories: drafts[i].GetCategories(), Revision: 1,
+		}}
+	}
+}
+
+func (m *machine) update() {
+	account, id := m.account(), m.ids()[0]
+	req := &memov1.UpdateMemoRequest{Id: id, Title: m.text("title", 1), Body: m.text("body", 0), Categories: m.categories()}
+	req.UpdateMask = &fieldmaskpb.FieldMask{Paths: []string{"title", "body", "categories"}}
+	_, err := m.UpdateMemo(as(m.T, account), req)
+	known := m.memos[id]
+	if known == nil || known.account != account || known.memo.GetDeleteTime() != nil {
+		if err == nil {
+			m.Fatalf("update %s of another account, or in the trash: got no error", id)
+		}
+		return
+	}
+	if err != nil {
+		m.Fatal(err)
+	}
+	after := proto.CloneOf(known.memo)
+	after.Title, after.Body, after.Categories = req.GetTitle(), req.GetBody(), req.GetCategories()
+	if !proto.Equal(after, known.memo) {
+		after.Revision++
+	}
+	known.memo = after
+}
+
+func (m *machine) moveToTrash() {
+	account, ids := m.account(), m.ids()
+	if _, err := m.DeleteMemos(as(m.T, account), &memov1.DeleteMemosRequest{Ids: ids}); err != nil {
+		m.Fatal(err)
+	}
+	for _, id := range ids {
+		if known := m.memos[id]; known != nil && known.account == account && known.memo.GetDeleteTime() == nil {
+			known.memo.DeleteTime = day(1)
+			known.memo.Revision++
+		}
+	}
+}
+
+func (m *machine) moveBack() {
+	account, ids := m.account(), m.ids()
+	if _, err := m.RestoreMemos(as(m.T, account), &memov1.RestoreMemosRequest{Ids: ids}); err != nil {
+		m.Fatal(err)
+	}
+	for _, id := range ids {
+		if known := m.memos[id]; known != nil && known.account == account && known.memo.GetDeleteTime() != nil {
+			known.memo.DeleteTime = nil
+			known.memo.Revision++
+		}
+	}
+}
+
+// seen is all that the two accounts can read: memos by id, searches by what was looked for, categories.
+type seen struct {
+	Memos      map[string]*memov1.Memo
+	Found      map[string][]string
+	Categories map[string]map[string]int32
+}
+
+func (m *machine) observe() seen {
+	s := seen{map[string]*memov1.Memo{}, map[string][]string{}, map[string]map[string]int32{}}
+	for _, account := range []string{"alice", "bob"} {
+		for chunk := range slices.Chunk(m.order, 100) {
+			res, err := m.SearchMemos(as(m.T, account), &memov1.SearchMemosRequest{Ids: chunk})
+			if err != nil {
+				m.Fatal(err)
+			}
+			for _, memo := range res.GetMemos() {
+				memo.CreateTime, memo.UpdateTime, memo.Etag = nil, nil, ""
+				if memo.GetDeleteTime() != nil {
+					memo.DeleteTime = day(1)
+				}
+				s.Memos[account+" "+memo.GetId()] = memo
+			}
+		}
+		for _, query := range append(vocabulary(), "認証 token", "") {
+			for _, deleted := range []bool{false, true} {
+				ids := m.all(account, &memov1.SearchMemosRequest{Query: query, IncludeDeleted: deleted, PageSize: 100})
+				s.Found[fmt.Sprintf("%s %q %v", account, query, deleted)] = ids
+			}
+		}
+		res, err := m.ListCategories(as(m.T, account), &memov1.ListCategoriesRequest{})
+		if err != nil {
+			m.Fatal(err)
+		}
+		s.Categories[account] = map[string]int32{}
+		for _, c := range res.GetCategories() {
+			s.Categories[account][c.GetName()] = c.GetMemoCount()
+		}
+	}
+	return s
+}
+
+// all gives the ids on all pages, sorted.
+func (m *machine) all(account string, req *memov1.SearchMemosRequest) []string {
+	ids := []string{}
+	for {
+		res, err := m.SearchMemos(as(m.T, account), req)
+		if err != nil {
+			m.Fatal(err)
+		}
+		ids = append(ids, idsOf(res)...)
+		if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
+			slices.Sort(ids)
+			return ids
+		}
+	}
+}
+
+// expect is what the model says should be seen.
+func (m *machine) expect() seen {
+	s := seen{map[string]*memov1.Memo{}, map[string][]string{}, map[string]map[string]int32{"alice": {}, "bob": {}}}
+	for id, known := range m.memos {
+		s.Memos[known.account+" "+id] = known.memo
+		if known.memo.GetDeleteTime() == nil {
+			for _, name := range known.memo.GetCategories() {
+				s.Categories[known.account][name]++
+			}
+		}
+	}
+	for _, account := range []string{"alice", "bob"} {
+		for _, query := range append(vocabulary(), "認証 token", "") {
+			for _, deleted := range []bool{false, true} {
+				ids := []string{}
+				for _, id := range slices.Sorted(maps.Keys(m.memos)) {
+					known := m.memos[id]
+					text := known.memo.GetTitle() + " " + known.memo.GetSummary() + " " + known.memo.GetBody()
+					hasAll := !slices.ContainsFunc(strings.Fields(query), func(word string) bool { return !strings.Contains(text, word) })
+					if known.account == account && hasAll && (deleted || known.memo.GetDeleteTime() == nil) {
+						ids = append(ids, id)
+					}
+				}
+				s.Found[fmt.Sprintf("%s %q %v", account, query, deleted)] = ids
+			}
+		}
+	}
+	return s
+}
+
+// dump gives every row of the tables that can be read as they are.
+func (m *machine) dump(tb testing.TB) map[string][]string {
+	tb.Helper()
+	tables := map[string][]string{}
+	for _, table := range []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting"} {
+		rows, err := m.log.DB().QueryContext(tb.Context(), "SELECT * FROM "+table)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		columns, err := rows.Columns()
+		if err != nil {
+			tb.Fatal(err)
+		}
+		for rows.Next() {
+			values := make([]any, len(columns))
+			for i := range values {
+				values[i] = new(any)
+			}
+			if err := rows.Scan(values...); err != nil {
+				tb.Fatal(err)
+			}
+			var row strings.Builder
+			for _, v := range values {
+				fmt.Fprintf(&row, "%v|", *v.(*any))
+			}
+			tables[table] = append(tables[table], row.String())
+		}
+		if err := rows.Err(); err != nil {
+			tb.Fatal(err)
+		}
+		rows.Close()
+	}
+	return tables
+}
