@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -207,9 +208,7 @@ func (s *Server) decideOnce(ctx context.Context, t transaction, record func(tx *
 
 // finish sends the browser to the client.
 func (s *Server) finish(w http.ResponseWriter, t transaction, to string) {
-	gone := t.cookie("", 0, s.secure)
-	gone.MaxAge = -1
-	http.SetCookie(w, gone)
+	http.SetCookie(w, t.cookie("", -time.Second, s.secure))
 	w.Header().Set("Location", to)
 	w.WriteHeader(http.StatusSeeOther)
 }

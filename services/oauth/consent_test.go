@@ -51,9 +51,9 @@ func TestConsentPage(t *testing.T) {
 			`<meta name="viewport"`, `<link rel="stylesheet" href="/assets/paput.css">`,
 		}, []string{"<script", "paput.publish"}},
 		{"Japanese", b.begin(hostile.query("scope", "paput.capture")), "ja,en;q=0.5", []string{
-			`<html lang="ja">`, "「<bdi>&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;</bdi>」を接続しますか?", "<strong>未確認のアプリです。</strong>",
-			"<strong>このコンピューター上のプログラム</strong>(127.0.0.1)", ">許可する</button>", ">許可しない</button>",
-			`<span>メモの候補を提案する(承認するのはあなたです)</span>`,
+			`<html lang="ja">`, "「<bdi>&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;</bdi>」を接続しますか？", "<strong>未確認のアプリです。</strong>",
+			"<strong>このコンピューター上のプログラム</strong>（127.0.0.1）", ">許可する</button>", ">許可しない</button>",
+			`<span>メモの候補を提案する（承認するのはあなたです）</span>`,
 		}, []string{"<script", "paput.read"}},
 		{"Japanese is second", b.begin(hostile.query()), "en,ja;q=0.5", []string{`<html lang="en">`}, nil},
 		{"neither", b.begin(hostile.query()), "fr", []string{`<html lang="en">`}, nil},

@@ -223,9 +223,9 @@ type app struct {
 const loopbackRedirect = "http://127.0.0.1:4711/callback"
 
 // registerBody registers a client.
-func (w *world) registerBody(body string, header ...string) reply {
+func (w *world) registerBody(body string) reply {
 	w.Helper()
-	return w.send(http.MethodPost, "/register", body, append([]string{"Content-Type", "application/json"}, header...)...)
+	return w.send(http.MethodPost, "/register", body, "Content-Type", "application/json")
 }
 
 // register registers a client from its metadata, a public one with a loopback redirect URI where nothing is said.

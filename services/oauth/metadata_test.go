@@ -107,7 +107,7 @@ func TestNewRefuses(t *testing.T) {
 		change func(*oauth.Config)
 		want   string
 	}{
-		{"no log", func(c *oauth.Config) { c.Log = nil }, "oauth: Log, SignedIn, Now, NewID and Logger are required"},
+		{"no log", func(c *oauth.Config) { c.Log = nil }, "oauth: one of Log, SignedIn, Now, NewID and Logger is missing"},
 		{"short key", func(c *oauth.Config) { c.Key = []byte("x") }, "oauth: the key has 1 bytes, must have 32"},
 		{"http elsewhere", func(c *oauth.Config) { c.PublicURL = "http://mcp.example" }, `oauth: the public URL "http://mcp.example" must begin with https:// unless it is on loopback`},
 		{"path", func(c *oauth.Config) { c.PublicURL = "https://mcp.example/" }, `oauth: the public URL "https://mcp.example/" must be a scheme and a host, such as https://mcp.example.com`},

@@ -141,7 +141,7 @@ func New(c Config) (*Server, error) {
 
 func (c *Config) check() error {
 	if c.Log == nil || c.SignedIn == nil || c.Now == nil || c.NewID == nil || c.Logger == nil {
-		return errors.New("Log, SignedIn, Now, NewID and Logger are required")
+		return errors.New("one of Log, SignedIn, Now, NewID and Logger is missing")
 	}
 	if len(c.Key) != 32 {
 		return fmt.Errorf("the key has %d bytes, must have 32", len(c.Key))

@@ -86,13 +86,8 @@ func validHost(u *url.URL) bool {
 		_, err := netip.ParseAddr(host)
 		return err == nil && !strings.Contains(host, "%")
 	}
-	for i := range len(host) {
-		c := host[i]
-		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '.') {
-			return false
-		}
-	}
-	return host != ""
+	const plain = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-."
+	return host != "" && !strings.ContainsFunc(host, func(r rune) bool { return !strings.ContainsRune(plain, r) })
 }
 
 // matchRedirect says whether answers may be sent to asked, given what the client registered. They must be equal byte for

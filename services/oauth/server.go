@@ -56,7 +56,7 @@ func (s *Server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 	query := r.URL.Query()
 	answer := answerTo{redirectURI: c.asked, state: query.Get("state"), hasState: query.Has("state")}
 	if c.fault != nil {
-		return op.NewRedirect(s.errorURL(answer, c.fault)), nil
+		return op.NewRedirect(s.errorURL(answer, c.fault)), nil //nolint:nilerr // the client is told
 	}
 	if c.request.silent {
 		// Nobody's consent is remembered, so there is no answer without asking.
