@@ -1,11 +1,15 @@
 package mcp_test
 
 import (
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/paput/paput/edge/mcp"
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
 )
 
@@ -97,6 +101,27 @@ func TestServiceErrors(t *testing.T) {
 			t.Errorf("got %s, want %s", res.body, internal)
 		}
 	})
+}
+
+func TestSlowService(t *testing.T) {
+	t.Parallel()
+	log := slog.New(slog.DiscardHandler)
+	s, err := mcp.New(mcp.Config{Services: services(), Client: (&far{}).client(log), Log: log, CallTimeout: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, r := httptest.NewRecorder(), httptest.NewRequest(http.MethodPost, "http://localhost/", strings.NewReader(call("paput_search_memo", `{"query":"wait:1h"}`)))
+	r.Header.Set("Content-Type", "application/json; charset=utf-8")
+	r.Header.Set("Authorization", "Bearer "+aliceToken)
+	h.ServeHTTP(w, r)
+	got := resultOf(t, reply{status: w.Code, body: w.Body.String()})
+	if want := "Paput did not answer in time. The call may still have been carried out: look before you repeat it."; !got.IsError || got.Content[0].Text != want {
+		t.Errorf("got %s, want an error: %s", w.Body, want)
+	}
 }
 
 func TestArgumentsReachTheService(t *testing.T) {

@@ -64,7 +64,7 @@ func (s *Server) appendResult(ctx context.Context, dst []byte, m *message, c *ca
 			return dst, nil, err
 		}
 		if s.mcp.GetTool(m.tool) == nil {
-			return dst, &rpcError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("there is no tool %q", m.tool)}, nil
+			return dst, &rpcError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("there is no tool %.64q", m.tool)}, nil
 		}
 	case mcp.MethodToolsList:
 		list, fault, err := s.list(ctx, m, c, modern)

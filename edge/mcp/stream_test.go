@@ -19,7 +19,8 @@ import (
 func (st *site) listen(t *testing.T, ctx context.Context, id string) (reply, <-chan string) { //nolint:revive // t goes first in tests
 	t.Helper()
 	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["memo://1"]},%s}}`, id, modernMeta)
-	res, err := st.try(ctx, "POST", "/", body, "Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen")
+	res, err := st.try(ctx, "POST", "/", body, //nolint:bodyclose // closed below
+		"Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,7 @@ import (
 
 // authenticate finds out whose request it is, and answers it when it is nobody's.
 func (x *exchange) authenticate() (*caller, bool) {
-	if strings.Contains(x.r.URL.RawQuery, "access_token") {
+	if x.r.URL.RawQuery != "" && x.r.URL.Query().Has("access_token") {
 		// RFC 6750, section 2.3, allows it; OAuth 2.1 does not, because URLs end up in logs.
 		x.challenge(http.StatusBadRequest, "invalid_request", "a token does not belong in the URL: send it in the Authorization header", "")
 		return nil, false
@@ -55,6 +55,8 @@ func (h *handler) lookUp(ctx context.Context, token string) (*caller, error) {
 	if !isToken(token) {
 		return nil, connect.NewError(connect.CodeUnauthenticated, "the token is malformed")
 	}
+	ctx, cancel := context.WithTimeout(ctx, h.s.callTimeout)
+	defer cancel()
 	ctx, info := connect.NewClientContext(ctx)
 	info.RequestHeader().Set("Authorization", "Bearer "+token)
 	found, err := h.tokens.GetToken(ctx, &oauthv1.GetTokenRequest{})
@@ -108,3 +110,5 @@ func (x *exchange) challenge(status int, code, description, scope string) {
 	x.start(status)
 	_, _ = x.w.Write(body)
 }
+
+func isUnauthenticated(err error) bool { return connect.CodeOf(err) == connect.CodeUnauthenticated }
