@@ -199,6 +199,8 @@ func TestCredentialsInTheURLAreIgnored(t *testing.T) {
 	form := v.fill("/login")
 	query := url.Values{"email": {"ada@example.com"}, "password": {goodPassword}}.Encode()
 	v.post("/login?"+query, form).want(t, http.StatusUnprocessableEntity, "The e-mail address or the password is wrong.")
+	form.Set("email", "ada@example.com")
+	v.post("/login?"+query, form).want(t, http.StatusUnprocessableEntity, "The e-mail address or the password is wrong.")
 	v.get("/login?"+query).want(t, http.StatusOK)
 }
 
@@ -354,6 +356,8 @@ func TestLimitPerEmailSparesKnownBrowsers(t *testing.T) {
 	eve.post("/login", form).want(t, http.StatusTooManyRequests)
 	s.visitor().signIn("nobody@example.com", "wrong password").want(t, http.StatusUnprocessableEntity)
 	s.visitor().signIn("other@example.com", "wrong password").want(t, http.StatusTooManyRequests) // the address
+	form.Set("email", "other@example.com")
+	eve.post("/login", form).want(t, http.StatusTooManyRequests) // a browser is known for an account, not in itself
 
 	ada.signIn("ada@example.com", "wrong password").want(t, http.StatusUnprocessableEntity)
 	ada.signIn("ada@example.com", goodPassword).wantRedirect(t, "/away")

@@ -372,3 +372,39 @@ func TestActivationMethods(t *testing.T) {
 		t.Errorf("got %v, want %v", got, want)
 	}
 }
+
+// A password that was replaced while it was being checked signs nobody in.
+func TestPasswordReplacedMeanwhile(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	ada := s.addAccount("ada@example.com")
+	holding, release := make(chan struct{}), make(chan struct{})
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		err := s.log.Do(t.Context(), func(tx *eventlog.Tx) error {
+			close(holding)
+			<-release
+			return tx.Append("account/"+ada.GetId(), &accountv1.AccountEvent{Event: &accountv1.AccountEvent_PasswordRehashed{
+				PasswordRehashed: &accountv1.AccountPasswordRehashed{PasswordHash: "another"},
+			}})
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	})
+	<-holding
+	v := s.visitor()
+	form := v.fill("/login", "email", "ada@example.com", "password", goodPassword)
+	before := s.service.hasher.runs.Load()
+	wg.Go(func() {
+		v.post("/login", form).want(t, http.StatusUnprocessableEntity, "The e-mail address or the password is wrong.")
+	})
+	for s.service.hasher.runs.Load() == before {
+		time.Sleep(time.Millisecond)
+	}
+	close(release)
+	wg.Wait()
+	if got := v.signedIn(); got != "" {
+		t.Errorf("signed in is %q", got)
+	}
+}
