@@ -54,7 +54,9 @@ func (tx *Tx) Load(stream string) ([]Record, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", stream, err)
 	}
-	tx.setVersion(stream, int64(len(records)))
+	if len(records) > 0 {
+		tx.setVersion(stream, records[len(records)-1].Version)
+	}
 	return records, nil
 }
 

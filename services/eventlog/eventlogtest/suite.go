@@ -273,6 +273,20 @@ func testProjectionFails(t *testing.T, l *eventlog.Log) {
 	if !errors.Is(err, ErrUnlucky) {
 		t.Errorf("Do that overlooks the error: got %v, want ErrUnlucky", err)
 	}
+	err = l.Do(t.Context(), func(tx *eventlog.Tx) error { return tx.Append("counter/a", Added(1), Added(Careless)) })
+	if err == nil || !strings.Contains(err.Error(), "projection counters") {
+		t.Errorf("Do with a projection that overlooks an error: got %v, want one that names it", err)
+	}
+	err = l.Do(t.Context(), func(tx *eventlog.Tx) error {
+		if err := tx.Append("counter/a", Added(1)); err != nil {
+			return err
+		}
+		_, _ = tx.Query(`SELECT 1 FROM nowhere`) //nolint:rowserrcheck,sqlclosecheck // there are no rows
+		return nil
+	})
+	if err == nil {
+		t.Error("Do that overlooks a failed query succeeded")
+	}
 	check(t, l, 0)
 }
 

@@ -23,6 +23,9 @@ const (
 	busyMilliseconds = 10_000
 	// maxReaders is how many queries run at once; each open connection costs about a megabyte.
 	maxReaders = 16
+	// maxIdleLog is what is left of the write-ahead log, in bytes, once it was written into the database file. A rebuild
+	// makes it large.
+	maxIdleLog = 64 << 20
 )
 
 // schema holds the log. A position is the rowid, so the table is a tree ordered by it. The time is in milliseconds since
@@ -98,7 +101,8 @@ func (b *Backend) open(ctx context.Context, path, synchronous string) error {
 		return err
 	}
 	pragmas := []string{fmt.Sprintf("busy_timeout(%d)", busyMilliseconds), "cache_size(-16000)"}
-	b.writers, err = pool(path, "rw", append(pragmas, "journal_mode(WAL)", "synchronous("+synchronous+")")...)
+	b.writers, err = pool(path, "rw", append(pragmas, "journal_mode(WAL)", "synchronous("+synchronous+")",
+		fmt.Sprintf("journal_size_limit(%d)", maxIdleLog))...)
 	if err != nil {
 		return err
 	}
