@@ -18,10 +18,11 @@ import (
 	"google.golang.org/protobuf/proto"
 )
 
-// ErrClosed is returned when the log is not running, or stops before the command was tried.
+// ErrClosed is returned when the log has stopped, and the command was not tried.
 var ErrClosed = errors.New("the event log is closed")
 
-// ErrUnknownOutcome is returned when the caller stopped waiting: the command may or may not have been carried out.
+// ErrUnknownOutcome is returned when the caller stopped waiting or the commit failed: the command may or may not have been
+// carried out.
 var ErrUnknownOutcome = errors.New("it is not known whether the command was carried out")
 
 // ErrNotUnique is what errors.Is finds in an error of Tx.Exec that a UNIQUE constraint or a primary key caused.
@@ -37,7 +38,7 @@ type Kind struct {
 	// Relay is the JetStream stream that the events are published to, "AUTH" or "MEMO"; empty publishes nothing.
 	Relay string
 	// Subject is what the subject of a published event begins with, such as "paput.auth.grant"; a dot and the name of the
-	// oneof's case follow it.
+	// oneof's case follow it. It is at or below "paput." and the relay in small letters, which is what the stream takes.
 	Subject string
 }
 
@@ -64,7 +65,8 @@ type Projection struct {
 	// Tables names every table that Schema creates; a rebuild drops them.
 	Tables []string
 	// Apply brings the tables up to date with one event. It sees each event once, in order, and does nothing but SQL
-	// through tx. An error refuses the command that appended the event.
+	// through tx. An error refuses the command that appended the event, and is what Do returns: a domain error where one is
+	// to be expected, such as in place of an ErrNotUnique.
 	Apply func(tx *Tx, r Record) error
 }
 

@@ -65,6 +65,27 @@ func benchmarkDo(b *testing.B, callers int) {
 	report(b, slices.Concat(latencies...))
 }
 
+// BenchmarkRebuild measures an event with one row to change.
+func BenchmarkRebuild(b *testing.B) {
+	l := eventlogtest.Open(b, eventlogtest.Counters())
+	err := l.Do(b.Context(), func(tx *eventlog.Tx) error {
+		for n := range b.N {
+			if err := tx.Append(fmt.Sprintf("counter/%d", n/4), eventlogtest.Added(1)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	b.ResetTimer()
+	if err := l.Rebuild(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+}
+
 // BenchmarkFsync measures what one write of 500 bytes and an fsync cost on the same disk.
 func BenchmarkFsync(b *testing.B) {
 	f, err := os.Create(filepath.Join(b.TempDir(), "file"))
