@@ -35,6 +35,8 @@ const (
 	readerToken = "paput_at_reader"
 	otherToken  = "paput_at_other_resource"
 	brokenToken = "paput_at_broken"
+	// oddToken would be Alice's, were it a token by its syntax.
+	oddToken = "paput_at_odd token"
 )
 
 // far is the other side of the RPC boundary: canned memos, and behaviour chosen by the arguments.
@@ -52,6 +54,7 @@ func grants() map[string]rpc.Caller {
 	const resource = "http://localhost:8080"
 	return map[string]rpc.Caller{
 		aliceToken:  {AccountID: "acct_alice", Scopes: []string{"paput.read", "paput.write"}, Resource: resource},
+		oddToken:    {AccountID: "acct_alice", Scopes: []string{"paput.read"}, Resource: resource},
 		bobToken:    {AccountID: "acct_bob", Scopes: []string{"paput.write"}, Resource: resource + "/mcp"},
 		readerToken: {AccountID: "acct_reader", Scopes: []string{"paput.read"}, Resource: resource + "/"},
 		otherToken:  {AccountID: "acct_other", Scopes: []string{"paput.write"}, Resource: "https://elsewhere.example"},

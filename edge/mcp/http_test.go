@@ -1,10 +1,14 @@
 package mcp_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/paput/paput/edge/mcp"
 )
@@ -49,7 +53,7 @@ func TestChallenge(t *testing.T) {
 		{"unknown token", "POST", "/", ping, []string{"Authorization", "Bearer paput_at_nobody"}, 401, invalid + root, gone},
 		{"unknown token, GET", "GET", "/", "", []string{"Authorization", "Bearer paput_at_nobody"}, 401, invalid + root, gone},
 		{"empty token", "POST", "/", ping, []string{"Authorization", "Bearer "}, 401, invalid + root, gone},
-		{"malformed token", "POST", "/", ping, []string{"Authorization", "Bearer a b"}, 401, invalid + root, gone},
+		{"malformed token", "POST", "/", ping, []string{"Authorization", "Bearer " + oddToken}, 401, invalid + root, gone},
 		{"token of another resource", "POST", "/", ping, []string{"Authorization", "Bearer " + otherToken}, 401, invalid + root, gone},
 		{"the scheme in capitals", "POST", "/", ping, []string{"Authorization", "BEARER " + aliceToken}, 200, "", `{"jsonrpc":"2.0","id":1,"result":{}}`},
 		{"token in the URL", "POST", "/?access_token=" + aliceToken, ping, nil, 400, `error="invalid_request", error_description="` + inURL + `", ` + root, body("invalid_request", inURL)},
@@ -154,6 +158,36 @@ func TestRequestsRefused(t *testing.T) {
 				t.Errorf("got Allow: %q, want POST, OPTIONS", res.header.Get("Allow"))
 			}
 		})
+	}
+}
+
+func TestLengthOfABody(t *testing.T) {
+	t.Parallel()
+	s := newServer(t, &far{}, io.Discard)
+	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", MaxBody: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	post := func(body io.Reader, length int64) int {
+		r := httptest.NewRequest(http.MethodPost, "http://localhost:8080/", body)
+		r.ContentLength = length
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Authorization", "Bearer "+aliceToken)
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w.Code
+	}
+	if got := post(iotest.ErrReader(errors.New("it was read")), 101); got != 413 {
+		t.Errorf("a length that is too large: got %d, want 413 before the body is read", got)
+	}
+	if got := post(strings.NewReader(ping+strings.Repeat(" ", 100)), -1); got != 413 {
+		t.Errorf("no length and too large: got %d, want 413", got)
+	}
+	if got := post(strings.NewReader(ping), -1); got != 200 {
+		t.Errorf("no length: got %d, want 200", got)
+	}
+	if got := post(iotest.ErrReader(errors.New("it broke")), 50); got != 400 {
+		t.Errorf("a body that breaks off: got %d, want 400", got)
 	}
 }
 
