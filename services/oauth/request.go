@@ -76,8 +76,9 @@ func parseChallenge(query url.Values) ([]byte, error) {
 	if query.Get("code_challenge_method") != "S256" {
 		return nil, errChallengeMethod
 	}
-	challenge, err := base64.RawURLEncoding.Strict().DecodeString(query.Get("code_challenge"))
-	if err != nil || len(challenge) != 32 || len(query.Get("code_challenge")) != 43 {
+	raw := query.Get("code_challenge")
+	challenge, err := base64.RawURLEncoding.Strict().DecodeString(raw)
+	if err != nil || len(raw) != 43 { // the decoder overlooks line breaks
 		return nil, errChallenge
 	}
 	return challenge, nil

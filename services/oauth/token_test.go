@@ -1,14 +1,17 @@
 package oauth_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 	"github.com/paput/paput/services/eventlog"
 	"github.com/paput/paput/services/eventlog/sqlite"
 	"github.com/paput/paput/services/oauth"
@@ -455,6 +458,45 @@ func TestStoppingServer(t *testing.T) {
 	r.wantError(t, 503, "server_error", "the server cannot take this just now: try again. Reference: req_2")
 	if r.header.Get("Retry-After") != "5" {
 		t.Errorf("got Retry-After %q", r.header.Get("Retry-After"))
+	}
+}
+
+// A client that hangs up has asked all the same: what it asked for happens, so that caches and tables agree.
+func TestHangingUpUndoesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.register(nil)
+	access := a.login("acct_1").access
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	form := url.Values{"client_id": {a.id}, "token": {access}}.Encode()
+	r := w.request(http.MethodPost, "/revoke", form, "Content-Type", formType).WithContext(ctx)
+	recorded := httptest.NewRecorder()
+	w.server.Handler().ServeHTTP(recorded, r)
+	if recorded.Code != http.StatusOK || w.alive(access) {
+		t.Errorf("got %d %s, and the token lives: %v", recorded.Code, recorded.Body, w.alive(access))
+	}
+}
+
+func TestMemoryIsShort(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.register(nil)
+	tokens := a.login("acct_1")
+	if !w.alive(tokens.access) {
+		t.Fatal("the access token does not work")
+	}
+	// Revoked without this server's doing, as after a time-out.
+	grant, _ := w.caller(tokens.access)
+	err := w.log.Do(t.Context(), func(tx *eventlog.Tx) error {
+		return tx.Append("grant/"+grant.GrantID, &oauthv1.GrantEvent{Event: &oauthv1.GrantEvent_Revoked{Revoked: &oauthv1.GrantRevoked{}}})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.advance(10 * time.Second)
+	if w.alive(tokens.access) {
+		t.Error("the access token is remembered for too long")
 	}
 }
 
