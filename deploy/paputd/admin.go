@@ -93,7 +93,7 @@ It works while the server runs and while it does not.`,
 		Example: "  paputd account add --email aiko@example.com\n  pass show paput | paputd account add --email aiko@example.com --password-stdin",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cfg.check(); err != nil {
+			if err := cfg.checkAddress(); err != nil {
 				return err
 			}
 			var password string

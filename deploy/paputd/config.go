@@ -63,6 +63,17 @@ func fromEnvironment(cmd *cobra.Command, lookup func(string) (string, bool)) err
 
 // check completes what follows from the rest and refuses what cannot be served safely.
 func (c *config) check() error {
+	if c.logFormat != "text" && c.logFormat != "json" {
+		return fmt.Errorf("--log-format %q: text or json", c.logFormat)
+	}
+	if c.accessTTL < time.Minute || c.accessTTL > 24*time.Hour {
+		return fmt.Errorf("--access-token-ttl %s: between 1m and 24h", c.accessTTL)
+	}
+	return c.checkAddress()
+}
+
+// checkAddress finds the public URL and refuses one that is not safe.
+func (c *config) checkAddress() error {
 	host, port, err := net.SplitHostPort(c.listen)
 	if err != nil {
 		return fmt.Errorf("--listen %q: give an address and a port, such as 127.0.0.1:8080", c.listen)
@@ -84,12 +95,6 @@ func (c *config) check() error {
 		return fmt.Errorf("--listen %s is reachable from elsewhere: say with --public-url https://… which address clients use", c.listen)
 	}
 	c.publicURL = u.Scheme + "://" + u.Host
-	if c.logFormat != "text" && c.logFormat != "json" {
-		return fmt.Errorf("--log-format %q: text or json", c.logFormat)
-	}
-	if c.accessTTL < time.Minute || c.accessTTL > 24*time.Hour {
-		return fmt.Errorf("--access-token-ttl %s: between 1m and 24h", c.accessTTL)
-	}
 	return nil
 }
 

@@ -43,7 +43,7 @@ Each flag has a twin in the environment: --public-url is PAPUT_PUBLIC_URL.`,
 	quiet := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	accounts := accountCommand(&cfg, quiet)
 	cfg.addDataFlag(accounts.PersistentFlags())
-	cfg.listen, cfg.logFormat = defaultListen, "text"
+	cfg.listen = defaultListen
 	root.AddCommand(serveCommand(logs), accounts, rebuildCommand(), versionCommand())
 	return root
 }
