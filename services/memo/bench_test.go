@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -136,6 +137,7 @@ func BenchmarkCreate(b *testing.B) {
 				drafts[i] = c.draft(i)
 			}
 			b.ResetTimer()
+			before := cpu(b)
 			var next atomic.Int64
 			var wg sync.WaitGroup
 			for range 64 {
@@ -146,6 +148,7 @@ func BenchmarkCreate(b *testing.B) {
 				})
 			}
 			wg.Wait()
+			reportCPU(b, before)
 			b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "creates/s")
 		})
 	}
@@ -173,7 +176,23 @@ func BenchmarkSearch(b *testing.B) {
 	}
 }
 
+// cpu is the processor time that the program has used.
+func cpu(b *testing.B) time.Duration {
+	b.Helper()
+	var u syscall.Rusage
+	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {
+		b.Fatal(err)
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+func reportCPU(b *testing.B, before time.Duration) {
+	b.Helper()
+	b.ReportMetric(float64((cpu(b)-before).Microseconds())/float64(b.N), "cpu-µs/op")
+}
+
 func benchmarkSearch(b *testing.B, w *world, accounts, callers int, query string) {
+	before := cpu(b)
 	took := make([]time.Duration, b.N)
 	var next, found atomic.Int64
 	var wg sync.WaitGroup
@@ -193,6 +212,7 @@ func benchmarkSearch(b *testing.B, w *world, accounts, callers int, query string
 		})
 	}
 	wg.Wait()
+	reportCPU(b, before)
 	slices.Sort(took)
 	b.ReportMetric(float64(took[len(took)/2].Microseconds()), "p50-µs")
 	b.ReportMetric(float64(took[len(took)*99/100].Microseconds()), "p99-µs")

@@ -132,10 +132,10 @@ func idsOf(res *memov1.SearchMemosResponse) []string {
 	return ids
 }
 
-// read gives one memo whole.
-func (w *world) read(tb tester, person, id string) *memov1.Memo {
+// read gives one memo of alice's whole.
+func (w *world) read(tb tester, id string) *memov1.Memo {
 	tb.Helper()
-	res, err := w.SearchMemos(as(tb, person), &memov1.SearchMemosRequest{Ids: []string{id}})
+	res, err := w.SearchMemos(as(tb, "alice"), &memov1.SearchMemosRequest{Ids: []string{id}})
 	if err != nil {
 		tb.Fatal(err)
 	}

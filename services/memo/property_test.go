@@ -69,7 +69,9 @@ type machine struct {
 	order []string // ids as created
 }
 
-func (m *machine) account() string { return rapid.SampledFrom([]string{"alice", "bob"}).Draw(m.T, "account") }
+func (m *machine) account() string {
+	return rapid.SampledFrom([]string{"alice", "bob"}).Draw(m.T, "account")
+}
 
 func (m *machine) text(name string, least int) string {
 	return strings.Join(rapid.SliceOfN(rapid.SampledFrom(vocabulary()), least, 4).Draw(m.T, name), " ")
@@ -82,7 +84,6 @@ func (m *machine) categories() []string {
 func (m *machine) ids() []string {
 	return rapid.SliceOfN(rapid.SampledFrom(append([]string{"memo_none"}, m.order...)), 1, 4).Draw(m.T, "ids")
 }
-
 
 func (m *machine) create() {
 	account := m.account()
@@ -241,32 +242,38 @@ func (m *machine) dump(tb testing.TB) map[string][]string {
 	tb.Helper()
 	tables := map[string][]string{}
 	for _, table := range []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting"} {
-		rows, err := m.log.DB().QueryContext(tb.Context(), "SELECT * FROM "+table)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		columns, err := rows.Columns()
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for rows.Next() {
-			values := make([]any, len(columns))
-			for i := range values {
-				values[i] = new(any)
-			}
-			if err := rows.Scan(values...); err != nil {
-				tb.Fatal(err)
-			}
-			var row strings.Builder
-			for _, v := range values {
-				fmt.Fprintf(&row, "%v|", *v.(*any))
-			}
-			tables[table] = append(tables[table], row.String())
-		}
-		if err := rows.Err(); err != nil {
-			tb.Fatal(err)
-		}
-		rows.Close()
+		tables[table] = m.dumpTable(tb, table)
 	}
 	return tables
+}
+
+func (m *machine) dumpTable(tb testing.TB, table string) []string {
+	tb.Helper()
+	rows, err := m.log.DB().QueryContext(tb.Context(), "SELECT * FROM "+table)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	var out []string
+	for rows.Next() {
+		values, row := make([]any, len(columns)), ""
+		for i := range values {
+			values[i] = new(any)
+		}
+		if err := rows.Scan(values...); err != nil {
+			tb.Fatal(err)
+		}
+		for _, v := range values {
+			row += fmt.Sprintf("%v|", *v.(*any))
+		}
+		out = append(out, row)
+	}
+	if err := rows.Err(); err != nil {
+		tb.Fatal(err)
+	}
+	return out
 }

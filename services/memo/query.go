@@ -19,6 +19,8 @@ type term struct {
 	needles []string
 	// dense says that needles are found anywhere and not only as whole words.
 	dense bool
+	// weight is how much the term counts when memos are ranked.
+	weight float64
 }
 
 // parseQuery gives the terms of a query; none when it has only punctuation.

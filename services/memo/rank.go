@@ -43,11 +43,10 @@ func (s search) keyword() (*memov1.SearchMemosResponse, error) {
 	if err != nil {
 		return nil, err
 	}
-	weights, err := s.weights(at.Pin)
-	if err != nil {
+	if err := s.weigh(at.Pin); err != nil {
 		return nil, err
 	}
-	ranked, oldest, err := s.ranked(at.Pin, weights)
+	ranked, oldest, err := s.ranked(at.Pin)
 	if err != nil {
 		return nil, err
 	}
@@ -95,14 +94,14 @@ func (s search) begin() (cursor, error) {
 }
 
 // ranked gives the candidates, best first. When there are matches beyond them, oldest is the n below which they are.
-func (s search) ranked(pin int64, weights []float64) (ranked []candidate, oldest int64, err error) {
-	ranked, err = s.matches(inText, pin, maxCandidates, weights)
+func (s search) ranked(pin int64) (ranked []candidate, oldest int64, err error) {
+	ranked, err = s.matches(inText, pin, maxCandidates)
 	if err != nil {
 		return nil, 0, err
 	}
 	if len(ranked) == maxCandidates {
 		oldest = ranked[len(ranked)-1].n
-		inTitles, err := s.matches(inTitle, pin, maxCandidates, weights)
+		inTitles, err := s.matches(inTitle, pin, maxCandidates)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -125,7 +124,7 @@ func (s search) tail(at cursor, ranked []candidate, oldest int64, limit int) ([]
 	}
 	var out []candidate
 	for len(out) < limit {
-		batch, err := s.matches(inText, below, limit, nil)
+		batch, err := s.matches(inText, below, limit)
 		if err != nil {
 			return nil, err
 		}
@@ -144,9 +143,8 @@ func (s search) tail(at cursor, ranked []candidate, oldest int64, limit int) ([]
 	return out, nil
 }
 
-// matches gives the newest memos that have all terms and pass the filter, from n = pin down. Without weights it does not
-// score them.
-func (s search) matches(kind byte, pin int64, limit int, weights []float64) ([]candidate, error) {
+// matches gives the newest memos that have all terms and pass the filter, from n = pin down.
+func (s search) matches(kind byte, pin int64, limit int) ([]candidate, error) {
 	wanted := expressionFor(s.filter.account, kind, s.terms, s.filter.lists())
 	var c clause
 	c.and("t.memo_text MATCH ?", wanted.fts5())
@@ -160,11 +158,7 @@ func (s search) matches(kind byte, pin int64, limit int, weights []float64) ([]c
 	defer rows.Close()
 	var out []candidate
 	take := func(f find) {
-		c := candidate{n: f.n}
-		if weights != nil {
-			c.score = score(s.terms, weights, f.folded, f.length)
-		}
-		out = append(out, c)
+		out = append(out, candidate{f.n, score(s.terms, f.folded, f.length)})
 	}
 	for rows.Next() {
 		var f find
@@ -212,30 +206,30 @@ func (s search) findWaiting() ([]find, error) {
 	return out, rows.Err()
 }
 
-// weights says how much each term counts: the fewer of the account's memos have it, the more. For a single term it makes no
-// difference.
-func (s search) weights(pin int64) ([]float64, error) {
-	weights := make([]float64, len(s.terms))
-	for i, t := range s.terms {
-		weights[i] = 1
+// weigh gives each term its weight: the fewer of the account's memos have it, the more it counts. For a single term it makes
+// no difference.
+func (s search) weigh(pin int64) error {
+	for i := range s.terms {
+		t := &s.terms[i]
+		t.weight = 1
 		if len(s.terms) == 1 {
 			break
 		}
-		wanted := expressionFor(s.filter.account, inText, []term{t}, nil)
+		wanted := expressionFor(s.filter.account, inText, []term{*t}, nil)
 		n := 0
 		err := s.QueryRow("SELECT count(*) FROM (SELECT 1 FROM memo_text WHERE memo_text MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?)",
 			wanted.fts5(), pin, maxCounted).Scan(&n)
 		if err != nil {
-			return nil, fmt.Errorf("search memos: %w", err)
+			return fmt.Errorf("search memos: %w", err)
 		}
 		for _, f := range s.waiting {
 			if f.n <= pin && wanted.holds(f.document) {
 				n++
 			}
 		}
-		weights[i] += math.Log(maxCounted / float64(max(1, min(n, maxCounted))))
+		t.weight += math.Log(maxCounted / float64(max(1, min(n, maxCounted))))
 	}
-	return weights, nil
+	return nil
 }
 
 // How BM25 counts here. Each of title, summary and body is scored by itself, so that one word in the title outweighs any
@@ -252,16 +246,16 @@ const (
 )
 
 // score says how well a memo that has all terms matches them.
-func score(terms []term, weights []float64, text string, length int) float64 {
+func score(terms []term, text string, length int) float64 {
 	title, rest, _ := strings.Cut(text, "\n")
 	summary, body, _ := strings.Cut(rest, "\n")
 	sum := 0.0
-	for i, t := range terms {
+	for _, t := range terms {
 		inTitle, inSummary, inBody := t.count(title), t.count(summary), t.count(body)
 		if inTitle+inSummary+inBody == 0 {
 			inBody = 1 // further down, or as part of an identifier
 		}
-		sum += weights[i] * (titleWeight*saturated(inTitle, len(title), usualTitle) +
+		sum += t.weight * (titleWeight*saturated(inTitle, len(title), usualTitle) +
 			summaryWeight*saturated(inSummary, len(summary), usualSummary) +
 			bodyWeight*saturated(inBody, length, usualBody))
 	}
