@@ -1,0 +1,84 @@
+// A paputd with a data directory of its own, on ports of its own.
+import assert from 'node:assert/strict';
+import { mkdtemp, rm } from 'node:fs/promises';
+import os from 'node:os';
+import path from 'node:path';
+import { Program, binary, run } from './process.mjs';
+
+/** What must never be in a log, an event or a page: the kinds of token by their prefixes. */
+export const secrets = /paput_(at|rt|ac)_\w+/;
+
+/** The account that most tests use. */
+export const person = { email: 'aiko@example.com', password: 'correct horse 電池 staple' };
+
+/** A running paputd. */
+export class Server {
+  /** Starts one with the account of person; account: null starts it without any. */
+  static async start({ account = person, args = [] } = {}) {
+    const home = await mkdtemp(path.join(os.tmpdir(), 'paput-e2e-'));
+    const server = new Server();
+    server.home = home;
+    server.data = path.join(home, 'data');
+    server.program = new Program(binary('paputd'), [
+      'serve', '--data', server.data, '--listen', '127.0.0.1:0', '--nats-listen', '127.0.0.1:0', ...args,
+    ]);
+    await server.program.printed(/Ctrl-C stops the server/);
+    server.url = server.console(/MCP endpoint\s+(\S+)/);
+    server.nats = server.console(/Events \(NATS\)\s+(\S+)/);
+    if (account) await server.addAccount(account);
+    return server;
+  }
+
+  /** What the first group of pattern matches on the console. */
+  console(pattern) {
+    const match = this.program.stdout.match(pattern);
+    assert(match, `the console does not show ${pattern}:\n${this.program.stdout}`);
+    return match[1];
+  }
+
+  async addAccount({ email, password }) {
+    await run(binary('paputd'), ['account', 'add', '--data', this.data, '--email', email, '--password-stdin'], {
+      input: password + '\n',
+    });
+  }
+
+  /** Begins to read the audit stream as an auditor does. */
+  audit() {
+    return new Audit(this);
+  }
+
+  /** Stops the server, as Ctrl-C does, and checks that it kept its secrets and had nothing to complain of. */
+  async stop() {
+    const code = await this.program.stop();
+    await rm(this.home, { recursive: true, force: true });
+    assert.equal(code, 0, `paputd ended with ${code}:\n${this.program.stderr}`);
+    const said = this.program.stdout + this.program.stderr;
+    assert.doesNotMatch(said, secrets, 'paputd printed a token');
+    assert.doesNotMatch(said, /level=ERROR|panic:|goroutine \d+/, 'paputd met an error');
+  }
+}
+
+/** The audit stream, read by paput audit tail. */
+export class Audit {
+  /** The events so far, in order. */
+  events = [];
+
+  constructor(server) {
+    const key = path.join(server.data, 'nats', 'auditor.nk');
+    this.program = new Program(binary('paput'), ['audit', 'tail', '--nats', server.nats, '--nkey', key], {
+      env: { PAPUT_HOME: path.join(server.home, 'auditor') },
+      onLine: (line) => this.events.push(JSON.parse(line)),
+    });
+  }
+
+  /** The events so far whose NATS subject is paput.auth. and name: "grant.token_refreshed". */
+  of(name) {
+    assert.equal(this.program.ended, undefined, `paput audit tail has ended:\n${this.program.stderr}`);
+    return this.events.filter((event) => event.natssubject === 'paput.auth.' + name);
+  }
+
+  async stop() {
+    await this.program.stop();
+    assert.doesNotMatch(this.program.stdout, secrets, 'the audit stream has a token');
+  }
+}
