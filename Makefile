@@ -34,7 +34,7 @@ generate: ## regenerate the code made from proto/
 	$(BUF) generate
 
 golden: ## rewrite the golden files; read the diff as an API change
-	go test ./edge/mcp ./cli ./deploy/paputd -update
+	go test ./edge/mcp ./cli ./services/oauth ./services/account -update
 
 fix: ## format and fix what the linters can
 	$(LINT) fmt ./...
