@@ -181,6 +181,16 @@ func TestConsentRefuses(t *testing.T) {
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) { tt.act().wantPage(t, tt.status, tt.code, tt.title) })
 	}
+	t.Run("a cookie of that name with another value", func(t *testing.T) {
+		u := b.request(http.MethodGet, "/consent", "").URL
+		for _, c := range b.client.Jar.Cookies(u) {
+			if strings.HasPrefix(c.Name, "paput-tx_") {
+				other.client.Jar.SetCookies(u, []*http.Cookie{{Name: c.Name, Value: strings.Repeat("A", 43), Path: "/"}})
+			}
+		}
+		other.get(page).wantPage(t, 400, "invalid_request", cannotAnswer)
+		other.post("/consent", good).wantPage(t, 400, "invalid_request", cannotAnswer)
+	})
 	t.Run("another person in the same browser", func(t *testing.T) {
 		b.signIn("acct_2")
 		b.post("/consent", good).wantPage(t, 403, "invalid_request", notOurPage)

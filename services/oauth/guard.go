@@ -174,8 +174,15 @@ func readForm(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	r.Form = r.PostForm
-	if r.Form.Get("grant_type") == string(oidc.GrantTypeBearer) {
-		return &refusal{"unsupported_grant_type", "this grant type is not supported"}
+	if r.URL.Path == pathRevoke {
+		r.Form.Del("grant_type") // op would judge it there as well
+	}
+	switch oidc.GrantType(r.Form.Get("grant_type")) {
+	case "", oidc.GrantTypeCode, oidc.GrantTypeRefreshToken:
+	case oidc.GrantTypeClientCredentials, oidc.GrantTypeTokenExchange, oidc.GrantTypeDeviceCode:
+		// op says whether the client may: these are for clients that registered them.
+	default:
+		return errGrantType
 	}
 	if r.Form.Get("redirect_uri") == "" {
 		r.Form.Set("redirect_uri", unsentRedirect)

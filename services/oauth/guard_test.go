@@ -2,6 +2,7 @@ package oauth
 
 import (
 	"bytes"
+	"net/http"
 	"net/http/httptest"
 	"testing"
 )
@@ -56,7 +57,7 @@ func TestAddress(t *testing.T) {
 		"[fe80::1%lo]:1":           "fe80::/64",
 		"@":                        "@",
 	} {
-		r := httptest.NewRequest("GET", "/", nil)
+		r := httptest.NewRequest(http.MethodGet, "/", nil)
 		r.RemoteAddr = remote
 		if got := address(r); got != want {
 			t.Errorf("%s: got %s, want %s", remote, got, want)

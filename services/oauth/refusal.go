@@ -45,6 +45,7 @@ var (
 	errCodeRedirect  = &refusal{"invalid_grant", "redirect_uri is not the one that the code was issued for"}
 	errVerifier      = &refusal{"invalid_grant", "code_verifier does not fit the code challenge"}
 	errRefresh       = &refusal{"invalid_grant", "the refresh token is unknown, expired, used or revoked"}
+	errGrantType     = &refusal{"unsupported_grant_type", "this grant type is not supported"}
 	errScope         = &refusal{"invalid_scope", "scope names more than was granted"}
 	errTarget        = &refusal{"invalid_target", "resource is not the one that was granted"}
 )
