@@ -40,7 +40,9 @@ type auditStream struct {
 	conn *nats.Conn
 	url  string
 	hint chan struct{} // something may have been added
-	note func(format string, v ...any)
+	// unread says whether nobody reads what is printed any more.
+	unread func() bool
+	note   func(format string, v ...any)
 	// denied is set when the NATS server has refused this user something.
 	denied atomic.Bool
 }
@@ -53,7 +55,10 @@ func (a *app) openAuditStream(url, seed string) (*auditStream, error) {
 	if err != nil {
 		return nil, problemf(errRefused, "%s holds no NKey seed of a user", seed)
 	}
-	s := &auditStream{url: url, hint: make(chan struct{}, 1), note: a.note}
+	s := &auditStream{url: url, hint: make(chan struct{}, 1), unread: a.OutIsGone, note: a.note}
+	if s.unread == nil {
+		s.unread = func() bool { return false }
+	}
 	s.conn, err = nats.Connect(url, key,
 		nats.Name("paput audit tail"),
 		nats.CustomInboxPrefix(auditInbox),
@@ -79,6 +84,8 @@ func (a *app) openAuditStream(url, seed string) (*auditStream, error) {
 	switch {
 	case errors.Is(err, nats.ErrAuthorization):
 		return nil, problemf(errRefused, "%s does not know the user of %s", url, seed)
+	case errors.Is(err, nats.ErrNoServers):
+		return nil, problemf(errUnreachable, "cannot reach %s: nothing answers there; check that paputd is running", url)
 	case err != nil:
 		return nil, unreachable(url, err)
 	}
@@ -120,6 +127,8 @@ func (s *auditStream) print(ctx context.Context, from position, follow bool, out
 			continue
 		case !follow:
 			return gapError(next, last+1)
+		case s.unread():
+			return nil
 		}
 		select {
 		case <-s.hint:

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -309,13 +310,15 @@ func TestAuditTailEndsWithItsReader(t *testing.T) {
 	t.Parallel()
 	h := newHub(t)
 	h.publish(1)
-	var errs buffer
-	err := cli.Run(t.Context(), h.arguments(), cli.Streams{
-		In: strings.NewReader(""), Out: closedPipe{}, Err: &errs, Now: time.Now,
-		Env: func(string) (string, bool) { return "", false },
-	})
-	if err != nil || errs.String() != "" {
-		t.Errorf("got %v %q, want silence", err, errs.String())
+	for name, s := range map[string]cli.Streams{
+		"at the next event":          {Out: closedPipe{}},
+		"while there is nothing new": {Out: io.Discard, OutIsGone: func() bool { return true }},
+	} {
+		var errs buffer
+		s.In, s.Err, s.Now, s.Env = strings.NewReader(""), &errs, time.Now, func(string) (string, bool) { return "", false }
+		if err := cli.Run(t.Context(), h.arguments(), s); err != nil || errs.String() != "" {
+			t.Errorf("%s: got %v %q, want silence", name, err, errs.String())
+		}
 	}
 }
 

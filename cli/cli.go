@@ -38,6 +38,8 @@ type Streams struct {
 	Interactive bool
 	// Width is how many columns Out has; 0 when it is no terminal, and tables are then written with tabs, uncut.
 	Width int
+	// OutIsGone says whether no one reads Out any more, as after `| head`; nil when that cannot be told without writing.
+	OutIsGone func() bool
 	// Browse opens a URL in the person's browser; nil uses the system's opener.
 	Browse func(ctx context.Context, url string) error
 }

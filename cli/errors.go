@@ -183,7 +183,7 @@ func unreachable(server string, err error) error {
 			reason = reason[i+2:]
 		}
 	}
-	return problemf(errUnreachable, "cannot reach %s: %s; is the server running?", server, reason)
+	return problemf(errUnreachable, "cannot reach %s: %s; check that the server is running", server, reason)
 }
 
 // isBrokenPipe says whether whoever read Out has gone, as `| head` does: no one is left to tell.

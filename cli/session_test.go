@@ -69,7 +69,7 @@ func TestSessionIsKeptWhenTheServerIsInTrouble(t *testing.T) {
 	p.ok("memo", "search")
 
 	s.Close()
-	p.fails(6, "cannot reach "+s.URL+": connection refused; is the server running?", "memo", "search")
+	p.fails(6, "cannot reach "+s.URL+": connection refused; check that the server is running", "memo", "search")
 	p.now = p.now.Add(2 * time.Hour)
 	p.fails(6, "cannot reach "+s.URL+": connection refused", "memo", "search")
 	p.fails(6, "you are still logged in", "logout")

@@ -22,6 +22,7 @@ func main() {
 		Now:         time.Now,
 		Interactive: isTerminal(os.Stdin) && isTerminal(os.Stderr),
 		Width:       width(os.Stdout),
+		OutIsGone:   func() bool { return isGone(os.Stdout) },
 	})
 	stop()
 	os.Exit(cli.ExitCode(err))
