@@ -42,6 +42,9 @@ func listenSocket(ctx context.Context, file string) (net.Listener, error) {
 // administer calls fn with a client for the server that has the data directory: through its socket while it runs, in this
 // process when it does not.
 func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(context.Context, accountv1connect.AccountAdminServiceClient) error) error {
+	if err := cfg.checkAddress(); err != nil {
+		return err
+	}
 	if _, err := os.Stat(cfg.data); err != nil {
 		return fmt.Errorf("there is no data directory %s: %w; name it with --data", cfg.data, cause(err))
 	}
@@ -93,9 +96,6 @@ It works while the server runs and while it does not.`,
 		Example: "  paputd account add --email aiko@example.com\n  pass show paput | paputd account add --email aiko@example.com --password-stdin",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := cfg.checkAddress(); err != nil {
-				return err
-			}
 			var password string
 			if passwordStdin {
 				line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
