@@ -14,7 +14,7 @@ import (
 type caller struct {
 	// bearer goes with every RPC; empty when the client adds a token of its own.
 	bearer string
-	// scopes are those granted, without the ones they imply.
+	// scopes are those granted and those that they imply.
 	scopes []string
 	// local says that the caller is the person at this machine: every tool is listed and the services alone decide.
 	local bool
@@ -22,27 +22,7 @@ type caller struct {
 
 // may says whether the caller's scopes allow what scope allows.
 func (c *caller) may(scope string) bool {
-	if c.local || scope == "" || scope == "authenticated" {
-		return true
-	}
-	for _, have := range c.scopes {
-		if have == scope || slices.Contains(implied(have), scope) {
-			return true
-		}
-	}
-	return false
-}
-
-// implied lists what a scope allows besides itself.
-func implied(scope string) []string {
-	switch scope {
-	case "paput.publish":
-		return []string{"paput.write", "paput.capture", "paput.read"}
-	case "paput.write":
-		return []string{"paput.capture", "paput.read"}
-	default:
-		return nil
-	}
+	return c.local || scope == "" || scope == "authenticated" || slices.Contains(c.scopes, scope)
 }
 
 // errToken says that a service did not accept the caller's token.

@@ -80,7 +80,7 @@ func (f *far) Authenticate(_ context.Context, token string) (rpc.Caller, error) 
 
 func (f *far) GetToken(ctx context.Context, _ *oauthv1.GetTokenRequest) (*oauthv1.GetTokenResponse, error) {
 	c := rpc.CallerFrom(ctx)
-	return &oauthv1.GetTokenResponse{AccountId: c.AccountID, Scopes: c.Scopes, Resource: c.Resource}, nil
+	return &oauthv1.GetTokenResponse{AccountId: c.AccountID, Scopes: c.Scopes, AllowedScopes: c.Allowed(), Resource: c.Resource}, nil
 }
 
 // CreateMemos refuses each memo without a title.

@@ -66,7 +66,7 @@ func (h *handler) lookUp(ctx context.Context, token string) (*caller, error) {
 	if !slices.Contains(h.resources, strings.TrimSuffix(found.GetResource(), "/")) {
 		return nil, connect.NewError(connect.CodeUnauthenticated, "the token is for another resource")
 	}
-	return &caller{bearer: token, scopes: found.GetScopes()}, nil
+	return &caller{bearer: token, scopes: found.GetAllowedScopes()}, nil
 }
 
 // isToken says whether s has the syntax of RFC 6750, section 2.1.

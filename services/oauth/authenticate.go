@@ -71,11 +71,12 @@ func (s *Server) forgetCallers(condition func(rpc.Caller) bool) {
 func (s *Server) GetToken(ctx context.Context, _ *oauthv1.GetTokenRequest) (*oauthv1.GetTokenResponse, error) {
 	c := rpc.CallerFrom(ctx)
 	return &oauthv1.GetTokenResponse{
-		AccountId:  c.AccountID,
-		ClientId:   c.ClientID,
-		GrantId:    c.GrantID,
-		Scopes:     c.Scopes,
-		Resource:   c.Resource,
-		ExpireTime: timestamppb.New(c.Expires),
+		AccountId:     c.AccountID,
+		ClientId:      c.ClientID,
+		GrantId:       c.GrantID,
+		Scopes:        c.Scopes,
+		Resource:      c.Resource,
+		ExpireTime:    timestamppb.New(c.Expires),
+		AllowedScopes: c.Allowed(),
 	}, nil
 }

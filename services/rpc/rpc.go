@@ -43,13 +43,16 @@ type Caller struct {
 }
 
 // Has says whether the caller's scopes allow what scope allows.
-func (c Caller) Has(scope string) bool {
-	for _, have := range c.Scopes {
-		if have == scope || slices.Contains(implied(have), scope) {
-			return true
-		}
+func (c Caller) Has(scope string) bool { return slices.Contains(c.Allowed(), scope) }
+
+// Allowed lists the caller's scopes and those that they imply, in alphabetical order.
+func (c Caller) Allowed() []string {
+	allowed := slices.Clone(c.Scopes)
+	for _, scope := range c.Scopes {
+		allowed = append(allowed, implied(scope)...)
 	}
-	return false
+	slices.Sort(allowed)
+	return slices.Compact(allowed)
 }
 
 // implied lists what a scope allows besides itself.

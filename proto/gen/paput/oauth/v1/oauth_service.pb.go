@@ -76,7 +76,9 @@ type GetTokenResponse struct {
 	// The resource it is bound to (RFC 8707).
 	Resource string `protobuf:"bytes,5,opt,name=resource,proto3" json:"resource,omitempty"`
 	// When it expires.
-	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	ExpireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	// The scopes that it allows: those it carries and those that they imply.
+	AllowedScopes []string `protobuf:"bytes,7,rep,name=allowed_scopes,json=allowedScopes,proto3" json:"allowed_scopes,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -153,12 +155,19 @@ func (x *GetTokenResponse) GetExpireTime() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *GetTokenResponse) GetAllowedScopes() []string {
+	if x != nil {
+		return x.AllowedScopes
+	}
+	return nil
+}
+
 var File_paput_oauth_v1_oauth_service_proto protoreflect.FileDescriptor
 
 const file_paput_oauth_v1_oauth_service_proto_rawDesc = "" +
 	"\n" +
 	"\"paput/oauth/v1/oauth_service.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18paput/tool/v1/tool.proto\"\x11\n" +
-	"\x0fGetTokenRequest\"\xda\x01\n" +
+	"\x0fGetTokenRequest\"\x81\x02\n" +
 	"\x10GetTokenResponse\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -167,7 +176,8 @@ const file_paput_oauth_v1_oauth_service_proto_rawDesc = "" +
 	"\x06scopes\x18\x04 \x03(\tR\x06scopes\x12\x1a\n" +
 	"\bresource\x18\x05 \x01(\tR\bresource\x12;\n" +
 	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"expireTime2u\n" +
+	"expireTime\x12%\n" +
+	"\x0eallowed_scopes\x18\a \x03(\tR\rallowedScopes2u\n" +
 	"\fOAuthService\x12e\n" +
 	"\bGetToken\x12\x1f.paput.oauth.v1.GetTokenRequest\x1a .paput.oauth.v1.GetTokenResponse\"\x16\xaa\xbb\x18\x0f\n" +
 	"\rauthenticated\x90\x02\x01B\xba\x01\n" +
