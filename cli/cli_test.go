@@ -39,8 +39,9 @@ type person struct {
 	seen   func(text string) // is told what appears on standard error
 	wait   time.Duration     // how long a log-in waits, if not as long as usual
 
-	mu    sync.Mutex
-	pages []string // what the browser has shown
+	visits sync.WaitGroup
+	mu     sync.Mutex
+	pages  []string // what the browser has shown; complete when run returns
 }
 
 func newPerson(t *testing.T) *person {
@@ -89,7 +90,6 @@ func (b *buffer) String() string {
 func (p *person) run(args ...string) outcome {
 	p.t.Helper()
 	var out, errs buffer
-	visits := sync.WaitGroup{}
 	s := cli.Streams{
 		In: strings.NewReader(p.in), Out: &out, Err: &errs,
 		Env:         func(k string) (string, bool) { v, ok := p.env[k]; return v, ok },
@@ -99,7 +99,7 @@ func (p *person) run(args ...string) outcome {
 			if p.browse != nil {
 				return p.browse(ctx, url)
 			}
-			visits.Go(func() { p.visit(url, "en") })
+			p.browses(func() { p.visit(url, "en") })
 			return nil
 		},
 	}
@@ -112,9 +112,12 @@ func (p *person) run(args ...string) outcome {
 	} else {
 		err = cli.Run(p.ctx, args, s)
 	}
-	visits.Wait()
+	p.visits.Wait()
 	return outcome{out.String(), errs.String(), cli.ExitCode(err)}
 }
+
+// browses lets the person do something in the browser while paput waits.
+func (p *person) browses(what func()) { p.visits.Go(what) }
 
 // visit opens an address in the browser and follows where it leads.
 func (p *person) visit(url, language string) {

@@ -92,7 +92,8 @@ func TestLoginRegistersAgainWhenForgotten(t *testing.T) {
 			forget = false
 			delete(s.clients, "dcr_2")
 		}
-		go p.visit(res.Header.Get("Location"), "en")
+		back := res.Header.Get("Location")
+		p.browses(func() { p.visit(back, "en") })
 		return nil
 	}
 	p.ok("login")
@@ -108,13 +109,11 @@ func noFollow() *http.Client {
 func TestLoginInJapanese(t *testing.T) {
 	t.Parallel()
 	p, s := newPerson(t), newServer(t)
-	done := make(chan struct{})
 	p.browse = func(_ context.Context, address string) error {
-		go func() { defer close(done); p.visit(address, "ja,en;q=0.5") }()
+		p.browses(func() { p.visit(address, "ja,en;q=0.5") })
 		return nil
 	}
 	p.ok("login", s.URL)
-	<-done
 	has(t, p.pages[0], `<html lang="ja">`, "ログインしました")
 }
 
@@ -157,12 +156,12 @@ func TestLoginTakesNoAnswerButItsOwn(t *testing.T) {
 	p.browse = func(_ context.Context, address string) error {
 		u, _ := url.Parse(address)
 		back := u.Query().Get("redirect_uri")
-		go func() {
+		p.browses(func() {
 			for _, query := range []string{"?code=x&state=wrong", "?code=x", "?error=access_denied&state=", "?code=x&state=" + u.Query().Get("state") + "&state=y"} {
 				p.visit(back+query, "en")
 			}
 			p.visit(address, "en")
-		}()
+		})
 		return nil
 	}
 	p.ok("login", s.URL)
@@ -180,7 +179,7 @@ func TestLoginWithoutBrowser(t *testing.T) {
 	p.browse = func(context.Context, string) error { t.Error("a browser was opened"); return nil }
 	p.seen = func(text string) {
 		if i := strings.Index(text, s.URL+"/authorize?"); i >= 0 {
-			go p.visit(strings.TrimSpace(text[i:]), "en")
+			p.browses(func() { p.visit(strings.TrimSpace(text[i:]), "en") })
 		}
 	}
 	p.ok("login", s.URL, "--no-browser")

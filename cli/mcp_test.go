@@ -63,7 +63,7 @@ func TestMCPSaysWhatToDo(t *testing.T) {
 	}
 
 	p.ok("login")
-	s.pass = connect.CodeUnauthenticated
+	s.now(func() { s.pass = connect.CodeUnauthenticated })
 	clear(s.refresh)
 	got, _ = converse(p, hello, call(3, "paput_search_memo", `{}`))
 	has(t, got[3], `"isError":true`, "has ended; run: paput login")

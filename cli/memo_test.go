@@ -117,7 +117,7 @@ func TestErrorsOfTheServer(t *testing.T) {
 		connect.CodeInternal: 1, connect.CodeUnimplemented: 1,
 	} {
 		p, s := loggedIn(t)
-		s.pass = code
+		s.now(func() { s.pass = code })
 		o := p.fails(want, "paput: ", "memo", "search")
 		if strings.Count(o.err, "\n") != 1 {
 			t.Errorf("%s: got %q, want one line", code, o.err)
@@ -276,7 +276,7 @@ func TestAddMemoInEditor(t *testing.T) {
 		t.Errorf("got drafts %v and %d memos", got, len(s.memos))
 	}
 
-	s.pass = connect.CodeUnavailable
+	s.now(func() { s.pass = connect.CodeUnavailable })
 	editor(t, p, `echo "# Precious" > "$2"`)
 	o := p.fails(6, "; your text is kept in ", "memo", "add")
 	got := drafts(t, p)

@@ -206,6 +206,13 @@ func (s *server) revoke(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// now changes the server while it runs.
+func (s *server) now(change func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change()
+}
+
 // expireAccess makes all access tokens worthless although their time has not come.
 func (s *server) expireAccess() {
 	s.mu.Lock()

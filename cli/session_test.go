@@ -63,7 +63,7 @@ func TestSessionEndsWhenTheClientIsForgotten(t *testing.T) {
 func TestSessionIsKeptWhenTheServerIsInTrouble(t *testing.T) {
 	t.Parallel()
 	p, s := loggedIn(t)
-	s.pass = connect.CodeUnauthenticated // with a fresh token too
+	s.now(func() { s.pass = connect.CodeUnauthenticated }) // with a fresh token too
 	s.expireAccess()
 	p.fails(3, "has ended", "memo", "search")
 	p.ok("memo", "search")
@@ -181,9 +181,9 @@ func TestProcessesThatRefreshAtOnce(t *testing.T) {
 	const n = 8
 	p, s := newPerson(t), newServer(t)
 	p.now = time.Now()
-	s.ttl = 1 // too short to be used: every call refreshes
+	s.now(func() { s.ttl = 1 }) // too short to be used: every call refreshes
 	p.ok("login", s.URL)
-	s.refreshes = 0
+	s.now(func() { s.refreshes = 0 })
 	for range 2 {
 		for _, problem := range processes(t, p, n, "memo", "search") {
 			if problem != "" {
@@ -191,21 +191,25 @@ func TestProcessesThatRefreshAtOnce(t *testing.T) {
 			}
 		}
 	}
-	if s.refreshes != 2*n {
-		t.Errorf("got %d refreshes, want %d", s.refreshes, 2*n)
-	}
+	s.now(func() {
+		if s.refreshes != 2*n {
+			t.Errorf("got %d refreshes, want %d", s.refreshes, 2*n)
+		}
+	})
 
 	// One refresh serves all when its token lasts.
-	s.ttl = 3600
+	s.now(func() { s.ttl = 3600 })
 	p.ok("memo", "search")
 	s.expireAccess()
-	s.refreshes = 0
+	s.now(func() { s.refreshes = 0 })
 	for _, problem := range processes(t, p, n, "memo", "search") {
 		if problem != "" {
 			t.Error(problem)
 		}
 	}
-	if s.refreshes != 1 {
-		t.Errorf("got %d refreshes, want 1", s.refreshes)
-	}
+	s.now(func() {
+		if s.refreshes != 1 {
+			t.Errorf("got %d refreshes, want 1", s.refreshes)
+		}
+	})
 }
