@@ -1,6 +1,7 @@
 package memo
 
 import (
+	"flag"
 	"fmt"
 	"maps"
 	"slices"
@@ -15,6 +16,14 @@ import (
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
 )
+
+// TestMain keeps the tests short; -rapid.checks=1000 on the command line still counts.
+func TestMain(m *testing.M) {
+	if err := flag.Set("rapid.checks", "30"); err != nil {
+		panic(err)
+	}
+	m.Run()
+}
 
 // vocabulary are words of which none is found in another.
 func vocabulary() []string {
@@ -203,6 +212,9 @@ func (m *machine) all(account string, req *memov1.SearchMemosRequest) []string {
 		if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
 			slices.Sort(ids)
 			return ids
+		}
+		if len(ids) > 2*len(m.order) {
+			m.Fatal("the pages do not end")
 		}
 	}
 }
