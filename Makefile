@@ -13,7 +13,7 @@ run: build ## build and start paputd with everything embedded
 
 build: ## build paput and paputd into bin/
 	@mkdir -p bin
-	@go build -trimpath -o bin/ ./cli/paput ./deploy/paputd
+	@go build -trimpath -ldflags='-s -w' -o bin/ ./cli/paput ./deploy/paputd
 
 test: build ## run every test, with real clients and a real browser
 	go test -race ./...
