@@ -249,6 +249,17 @@ func TestRanking(t *testing.T) {
 	}
 }
 
+// TestRareWordsCountMore looks for a common and a rare word, each in the title of one memo.
+func TestRareWordsCountMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create(t, "alice", slices.Repeat([]*memov1.MemoDraft{draftOf("題名", "共通")}, 90)...)
+	ids := w.create(t, "alice", draftOf("希少", "共通"), draftOf("共通", "希少"))
+	if got := w.find(t, "alice", &memov1.SearchMemosRequest{Query: "共通 希少"}); !slices.Equal(got, ids) {
+		t.Errorf("got %v, want first the one with the rare word in its title, %v", got, ids)
+	}
+}
+
 // TestPageTokensBelongToTheirArguments uses tokens where they do not belong.
 func TestPageTokensBelongToTheirArguments(t *testing.T) {
 	t.Parallel()
