@@ -80,3 +80,59 @@ export function notingFetch() {
   noting.lines = () => requests.map((r) => `${r.method} ${new URL(r.url).pathname} ${r.status}`);
   return noting;
 }
+
+/** An app that speaks OAuth with nothing but fetch. */
+export class App {
+  /** Registers an app that waits for the browser on a loopback port; close() ends the waiting. */
+  static async register(server, name) {
+    const app = new App();
+    app.server = server;
+    Object.assign(app, await listenForBrowser());
+    const response = await fetch(server.url + '/register', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ client_name: name, redirect_uris: [app.redirect], token_endpoint_auth_method: 'none' }),
+    });
+    if (response.status !== 201) throw new Error(`/register answered ${response.status}: ${await response.text()}`);
+    app.id = (await response.json()).client_id;
+    return app;
+  }
+
+  /** Where to send the person for a code. set replaces parameters; undefined removes one. */
+  async authorizationURL(set = {}) {
+    this.verifier = crypto.randomUUID() + crypto.randomUUID();
+    const hash = await crypto.subtle.digest('SHA-256', new TextEncoder().encode(this.verifier));
+    const url = new URL(this.server.url + '/authorize');
+    const parameters = {
+      response_type: 'code', client_id: this.id, redirect_uri: this.redirect, state: 'a state', resource: this.server.url,
+      scope: 'paput.read paput.write', code_challenge_method: 'S256', code_challenge: Buffer.from(hash).toString('base64url'),
+      ...set,
+    };
+    for (const [name, value] of Object.entries(parameters)) if (value !== undefined) url.searchParams.set(name, value);
+    return url;
+  }
+
+  /** Exchanges a code for tokens. */
+  async redeem(code) {
+    const response = await fetch(this.server.url + '/token', {
+      method: 'POST',
+      body: new URLSearchParams({
+        grant_type: 'authorization_code', client_id: this.id, redirect_uri: this.redirect, code, code_verifier: this.verifier,
+      }),
+    });
+    return { status: response.status, ...(await response.json()) };
+  }
+
+  /** Sends one MCP request with an access token. */
+  async mcp(token, method, params = {}) {
+    const response = await fetch(this.server.url, {
+      method: 'POST',
+      headers: {
+        authorization: `Bearer ${token}`, 'content-type': 'application/json', accept: 'application/json, text/event-stream',
+        'mcp-protocol-version': '2025-11-25',
+      },
+      body: JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }),
+    });
+    return { status: response.status, challenge: response.headers.get('www-authenticate'), body: await response.json() };
+  }
+}

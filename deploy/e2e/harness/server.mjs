@@ -42,6 +42,12 @@ export class Server {
     });
   }
 
+  /** Makes an account without a password and returns the link that its owner sets one with. */
+  async invite(email) {
+    const { stdout } = await run(binary('paputd'), ['account', 'add', '--data', this.data, '--email', email]);
+    return stdout.match(/http\S+\/invite\S+/)[0];
+  }
+
   /** Begins to read the audit stream as an auditor does. */
   audit() {
     return new Audit(this);
