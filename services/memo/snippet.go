@@ -12,7 +12,7 @@ const (
 	snippetLength = 160
 	// snippetLead is how many of them come before the first word that was looked for.
 	snippetLead = 40
-	// firstSearched is how many bytes of a text are looked through for the words at first, maxSearched at most.
+	// firstSearched is how many bytes of a text are looked through for the words at first, maxSearched how many at most.
 	firstSearched = 600
 	maxSearched   = 64 << 10
 	// maxHits bounds the places of each word that are compared.
@@ -55,18 +55,30 @@ func (s *snippets) of(c content) string {
 	return excerpt(c.title, 0)
 }
 
-// densest gives the byte of the text at which the most terms follow soon, and how many do. It goes on looking only until it
-// has found all of them together.
+// densest gives the byte of the text at which the most terms follow soon, and how many do. It looks where a term is written
+// as it was looked for; only if the others are not there does it go through all of the text.
 func (s *snippets) densest(text string) (at, found int) {
-	for _, limit := range []int{firstSearched, maxSearched} {
-		hits := s.locate(text[:characterStart(text, limit)])
-		for i, h := range hits {
-			if n := together(hits[i:], len(s.terms)); n > found {
-				at, found = h.start, n
-			}
-		}
-		if found == len(s.terms) || len(text) <= limit {
+	near := 0
+	for _, t := range s.terms {
+		if near = strings.Index(text, t.needles[0]); near > 0 {
 			break
+		}
+	}
+	begin := characterStart(text, max(0, near-firstSearched/3))
+	end := characterStart(text, begin+firstSearched)
+	at, found = s.densestIn(text[begin:end])
+	at += begin
+	if found < len(s.terms) && end-begin < len(text) {
+		return s.densestIn(text[:characterStart(text, maxSearched)])
+	}
+	return at, found
+}
+
+func (s *snippets) densestIn(text string) (at, found int) {
+	hits := s.locate(text)
+	for i, h := range hits {
+		if n := together(hits[i:], len(s.terms)); n > found {
+			at, found = h.start, n
 		}
 	}
 	return at, found
