@@ -1,11 +1,11 @@
 // mcp-remote, as an assistant that knows only stdio starts it.
 import assert from 'node:assert/strict';
-import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Client } from '@modelcontextprotocol/sdk/client/index.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import { answer, launch } from '../harness/browser.mjs';
+import { desktop } from '../harness/desktop.mjs';
 import { until } from '../harness/process.mjs';
 import { Server } from '../harness/server.mjs';
 
@@ -25,23 +25,6 @@ after(async () => {
   await server?.stop();
 });
 
-/** The environment of a machine whose browser is the test's: what wants to open a URL writes it into a file. */
-async function desktop(home) {
-  const opened = path.join(home, 'opened');
-  const opener = path.join(home, 'xdg-open');
-  await mkdir(home, { recursive: true });
-  await writeFile(opened, '');
-  await writeFile(opener, `#!/bin/sh\nprintf '%s\\n' "$1" >>'${opened}'\n`);
-  await chmod(opener, 0o755);
-  const env = {
-    ...process.env, HOME: home, MCP_REMOTE_CONFIG_DIR: path.join(home, 'config'),
-    PATH: home + path.delimiter + process.env.PATH, BROWSER: opener,
-  };
-  delete env.DISPLAY;
-  delete env.WAYLAND_DISPLAY;
-  return { env, opened: async () => (await readFile(opened, 'utf8')).split('\n').filter(Boolean) };
-}
-
 async function connect(url, env) {
   const transport = new StdioClientTransport({
     command: process.execPath, args: [proxy, url, '--auth-timeout', '120'], env, stderr: 'pipe',
@@ -56,16 +39,15 @@ async function connect(url, env) {
 
 for (const endpoint of ['', '/mcp']) {
   test(`mcp-remote at ${endpoint || 'the root'}: log in, write, read, refresh, come back without a browser`, { timeout: 240_000 }, async () => {
-    const { env, opened } = await desktop(path.join(server.home, 'remote' + endpoint));
+    const home = path.join(server.home, 'remote' + endpoint);
+    const { env, opened } = await desktop(home);
+    env.MCP_REMOTE_CONFIG_DIR = path.join(home, 'config');
     const url = server.url + endpoint;
     const { client, connected, said } = await connect(url, env);
     const text = `プロキシ経由のメモ。Written through the proxy at ${endpoint || '/'}.`;
     let id;
     try {
-      const [authorizationURL] = await until('mcp-remote to open the browser', async () => {
-        const urls = await opened();
-        return urls.length > 0 && urls;
-      }).catch((error) => {
+      const [authorizationURL] = await until('mcp-remote to open the browser', opened).catch((error) => {
         throw new Error(`${error.message}\n${said()}`);
       });
       const page = await chromium.newPage();
@@ -96,7 +78,7 @@ for (const endpoint of ['', '/mcp']) {
     } finally {
       await second.client.close();
     }
-    assert.equal((await opened()).length, 1, `the browser was opened again:\n${second.said()}`);
+    assert.equal((await opened())?.length, 1, `the browser was opened again:\n${second.said()}`);
     await until('a refresh to be in the audit stream', () => audit.of('grant.token_refreshed').length > before);
   });
 }
