@@ -142,6 +142,18 @@ type listKey struct {
 	scopes uint64
 }
 
+// plain returns the message without those of its params that could bear on its result. encoding/json takes "Cursor" for
+// "cursor", and what is answered to one caller is answered to others from the cache.
+func (m *message) plain(modern bool) *message {
+	about := *m
+	about.params = []byte("{}")
+	if modern {
+		about.params = appendQuoted([]byte(`{"_meta":{"`+mcp.MetaKeyProtocolVersion+`":`), m.meta.version)
+		about.params = append(about.params, `,"`+mcp.MetaKeyClientCapabilities+`":{}}}`...)
+	}
+	return &about
+}
+
 // list returns the result of tools/list: one page, from the cache.
 func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) ([]byte, *rpcError, error) {
 	if err := eachMember(m.params, func(name, value []byte) error {
@@ -164,7 +176,7 @@ func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) (
 	if list != nil {
 		return list, nil, nil
 	}
-	list, fault, err := s.dispatch(ctx, nil, m, c, nil)
+	list, fault, err := s.dispatch(ctx, nil, m.plain(modern), c, nil)
 	if fault != nil || err != nil {
 		return nil, fault, err
 	}

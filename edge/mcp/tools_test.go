@@ -128,6 +128,22 @@ func TestListShowsWhatTheScopesAllow(t *testing.T) {
 }
 
 // compile refuses an invalid schema and checks formats.
+// TestListIsTheSameForAll sends what mcp-go would read as the cursor of a page behind the last tool. The answer is cached.
+func TestListIsTheSameForAll(t *testing.T) {
+	t.Parallel()
+	for _, params := range []string{
+		`{"Cursor":"enp6"}`,
+		`{"cur\u017for":"enp6"}`,
+		`{"_Meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"},"CURSOR":"enp6"}`,
+	} {
+		st := start(t)
+		st.send(t, "POST", "/mcp", `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":`+params+`}`)
+		if tools := list(t, st); len(tools) == 0 {
+			t.Errorf("after params %s: got no tools, want all", params)
+		}
+	}
+}
+
 func compile(t testing.TB, schema []byte) *jsonschema.Schema {
 	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
