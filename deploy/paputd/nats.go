@@ -61,7 +61,7 @@ func startNATS(dir, listen string) (*embeddedNATS, error) {
 		return nil, fmt.Errorf("create the relay's key: %w", err)
 	}
 
-	account := server.NewAccount("PAPUT")
+	account, auditors := server.NewAccount("PAPUT"), server.NewAccount("AUDIT")
 	s, err := server.NewServer(&server.Options{
 		ServerName: "paputd",
 		Host:       host,
@@ -70,10 +70,10 @@ func startNATS(dir, listen string) (*embeddedNATS, error) {
 		JetStream:  true,
 		NoSigs:     true,
 		NoLog:      true,
-		Accounts:   []*server.Account{account},
+		Accounts:   []*server.Account{account, auditors},
 		Nkeys: []*server.NkeyUser{
 			{Nkey: relayKey, Account: account},
-			{Nkey: auditor, Account: account, Permissions: auditorPermissions()},
+			{Nkey: auditor, Account: auditors, Permissions: auditorPermissions()},
 		},
 	})
 	if err != nil {
@@ -88,6 +88,10 @@ func startNATS(dir, listen string) (*embeddedNATS, error) {
 		s.Shutdown()
 		return nil, fmt.Errorf("start JetStream: %w", err)
 	}
+	if err := showAuditors(s, account.Name, auditors.Name); err != nil {
+		s.Shutdown()
+		return nil, fmt.Errorf("open the audit stream to auditors: %w", err)
+	}
 	return &embeddedNATS{server: s, relay: relay}, nil
 }
 
@@ -99,15 +103,49 @@ func enableJetStream(s *server.Server, name string) error {
 	return account.EnableJetStream(nil, nil)
 }
 
+const (
+	// auditSubjects are where the events of the stream AUTH go by.
+	auditSubjects = "paput.auth.>"
+	// auditInfo asks for the state of the stream. In the auditors' account it is passed on as auditForward, because an
+	// account without JetStream has an answer of its own to what begins with $JS.API: that it has none.
+	auditInfo    = "$JS.API.STREAM.INFO.AUTH"
+	auditForward = "paput.audit.info"
+)
+
+// auditGets ask for events of the stream.
+func auditGets() []string { return []string{"$JS.API.DIRECT.GET.AUTH", "$JS.API.DIRECT.GET.AUTH.>"} }
+
 // auditorPermissions lets the auditor read the stream AUTH and do nothing else: not publish events, not read another
 // stream, not create consumers (a push consumer could aim one stream's messages at another's subject).
 func auditorPermissions() *server.Permissions {
 	return &server.Permissions{
-		Publish: &server.SubjectPermission{Allow: []string{
-			"$JS.API.DIRECT.GET.AUTH", "$JS.API.DIRECT.GET.AUTH.>", "$JS.API.STREAM.INFO.AUTH",
-		}},
-		Subscribe: &server.SubjectPermission{Allow: []string{"paput.auth.>", auditorInbox + ".>"}},
+		Publish:   &server.SubjectPermission{Allow: append(auditGets(), auditForward)},
+		Subscribe: &server.SubjectPermission{Allow: []string{auditSubjects, auditorInbox + ".>"}},
 	}
+}
+
+// showAuditors lets one account read in another what auditorPermissions names. Permissions alone would not do: NATS asks
+// nobody whether an answer may go to the address that came with the question, which could be one of a stream. Between
+// accounts an answer goes back to where the question came from, and there are no streams.
+func showAuditors(s *server.Server, owner, reader string) error {
+	from, err := s.LookupAccount(owner)
+	if err != nil {
+		return err
+	}
+	to, err := s.LookupAccount(reader)
+	if err != nil {
+		return err
+	}
+	only := []*server.Account{to}
+	err = errors.Join(
+		from.AddStreamExport(auditSubjects, only), to.AddStreamImport(from, auditSubjects, ""),
+		from.AddServiceExport(auditInfo, only), to.AddServiceImport(from, auditForward, auditInfo), to.AddMapping(auditInfo, auditForward),
+	)
+	for _, get := range auditGets() {
+		// One question may have many answers.
+		err = errors.Join(err, from.AddServiceExportWithResponse(get, server.Streamed, only), to.AddServiceImport(from, get, get))
+	}
+	return err
 }
 
 // auditorKey returns the public key of the auditor's NKey seed in file, which it creates when there is none.

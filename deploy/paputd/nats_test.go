@@ -80,6 +80,18 @@ func TestAuditorReadsAndNothingElse(t *testing.T) {
 		}
 		expectRefusal(t, refusals, test.name, "Permissions Violation for Publish")
 	}
+	for _, address := range []string{"paput.auth.forged", "paput.memo.forged"} {
+		for _, question := range []string{"$JS.API.DIRECT.GET.AUTH", "$JS.API.STREAM.INFO.AUTH"} {
+			if err := auditor.PublishRequest(question, address, []byte(`{"seq":1}`)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	// The answer to this comes after those.
+	said, err := auditor.Request("$JS.API.STREAM.INFO.AUTH", nil, 5*time.Second)
+	if err != nil || !strings.Contains(string(said.Data), `"last_seq":1`) {
+		t.Fatalf("got %v, %v, want the state of AUTH", said, err)
+	}
 	for _, subject := range []string{"paput.memo.>", ">", "_INBOX.>", "$JS.>"} {
 		if _, err := auditor.SubscribeSync(subject); err != nil {
 			t.Fatal(err)
@@ -87,14 +99,16 @@ func TestAuditorReadsAndNothingElse(t *testing.T) {
 		expectRefusal(t, refusals, "subscribe to "+subject, "Permissions Violation for Subscription")
 	}
 
-	info, err := js.Stream(t.Context(), "AUTH")
-	if err != nil {
-		t.Fatal(err)
-	}
-	state, err := info.Info(t.Context())
-	if err != nil || state.State.Msgs != 1 || state.State.Consumers != 0 {
-		got, _ := json.Marshal(state)
-		t.Errorf("got AUTH %s, %v, want one message and no consumer", got, err)
+	for _, name := range []string{"AUTH", "MEMO"} {
+		info, err := js.Stream(t.Context(), name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		state, err := info.Info(t.Context())
+		if err != nil || state.State.Msgs != 1 || state.State.Consumers != 0 {
+			got, _ := json.Marshal(state)
+			t.Errorf("got %s %s, %v, want one message and no consumer", name, got, err)
+		}
 	}
 }
 
