@@ -207,6 +207,7 @@ func TestFrontDoor(t *testing.T) {
 		{name: "resource metadata", method: "GET", path: "/.well-known/oauth-protected-resource/mcp", wantStatus: 200, wantBody: `"resource":"` + server.url + `/mcp"`},
 		{name: "authorization server metadata", method: "GET", path: "/.well-known/oauth-authorization-server", wantStatus: 200, wantBody: `"issuer":"` + server.url + `"`},
 		{name: "the stylesheet", method: "GET", path: "/assets/paput.css", wantStatus: 200, wantHeader: "Content-Type", wantValue: "text/css; charset=utf-8"},
+		{name: "no list of assets", method: "GET", path: "/assets/", wantStatus: 404},
 		{name: "administration is not served here", method: "POST", path: "/paput.account.v1.AccountAdminService/ListAccounts", wantStatus: 404},
 		{name: "nothing else", method: "GET", path: "/wp-login.php", wantStatus: 404, wantBody: "There is nothing at this address."},
 	} {

@@ -30,7 +30,7 @@ func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", c.ready)
-	mux.Handle("GET /assets/", cached(http.FileServerFS(assets)))
+	mux.Handle("GET /assets/paput.css", cached(http.FileServerFS(assets)))
 	mux.HandleFunc("/.well-known/oauth-protected-resource", c.resourceMetadata(""))
 	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp", c.resourceMetadata("/mcp"))
 	mux.Handle("/mcp", c.MCP)
