@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -39,6 +40,10 @@ import (
 
 // drainTime is how long calls in progress may take to finish once the server stops.
 const drainTime = 2 * time.Second
+
+// readTime is how long a request may take to arrive, so that nobody can hold connections for ever by sending slowly. An
+// answer may take longer.
+const readTime = time.Minute
 
 // app is a paputd with everything wired. Tests start it on port 0 as main does on 8080.
 type app struct {
@@ -232,6 +237,7 @@ func (a *app) serve(ctx context.Context) error {
 		Protocols:         protocols,
 		BaseContext:       func(net.Listener) context.Context { return calls },
 		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       cmp.Or(a.cfg.readTime, readTime),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    128 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),

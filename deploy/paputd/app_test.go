@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
@@ -30,11 +31,14 @@ type running struct {
 }
 
 // start runs the whole program on free ports and stops it when the test ends.
-func start(t *testing.T, data string, split bool) *running {
+func start(t *testing.T, data string, split bool, change ...func(*config)) *running {
 	t.Helper()
 	cfg := config{
 		listen: "127.0.0.1:0", data: data, natsListen: "127.0.0.1:0", logFormat: "text",
 		accessTTL: 15 * time.Minute, split: split,
+	}
+	for _, f := range change {
+		f(&cfg)
 	}
 	if err := cfg.check(); err != nil {
 		t.Fatal(err)
@@ -189,9 +193,45 @@ func TestSecondServerOnTheSameDirectory(t *testing.T) {
 	}
 }
 
+// awaitReady waits until the server can do all of its work: it answers before it has looked at JetStream.
+func (r *running) awaitReady(t *testing.T) {
+	t.Helper()
+	for range 500 {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, r.url+"/readyz", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if res, err := http.DefaultClient.Do(req); err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Fatal("the server does not get ready")
+}
+
+// TestSlowRequestEnds sends a body that never comes to its end.
+func TestSlowRequestEnds(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), false, func(c *config) { c.readTime = 100 * time.Millisecond })
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.Replace(server.url, "http://localhost", "127.0.0.1", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(5 * time.Second))
+	fmt.Fprint(conn, "POST /register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
+	if _, err := io.Copy(io.Discard, conn); err != nil {
+		t.Errorf("got %v, want the server to hang up", err)
+	}
+}
+
 func TestFrontDoor(t *testing.T) {
 	t.Parallel()
 	server := start(t, t.TempDir(), false)
+	server.awaitReady(t)
 	for _, test := range []struct {
 		name, method, path, accept, language string
 		wantStatus                           int

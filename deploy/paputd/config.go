@@ -30,6 +30,8 @@ type config struct {
 	accessTTL  time.Duration
 	// split sends the edge's calls over HTTP instead of in process. It is no flag: tests hold both to the same table.
 	split bool
+	// readTime replaces the constant of that name in tests.
+	readTime time.Duration
 }
 
 func (c *config) addDataFlag(flags *pflag.FlagSet) {

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +47,28 @@ func next(t *testing.T, lines <-chan string) string {
 	case <-time.After(5 * time.Second):
 		t.Fatal("nothing came")
 		return ""
+	}
+}
+
+// TestListenOutlivesTheBoundsOfTheServer takes signs of life for as long as several of the server's time-outs.
+func TestListenOutlivesTheBoundsOfTheServer(t *testing.T) {
+	t.Parallel()
+	st := start(t)
+	h, err := st.s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", KeepAlive: 20 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	web := httptest.NewUnstartedServer(h)
+	web.Config.ReadTimeout, web.Config.WriteTimeout = 100*time.Millisecond, 100*time.Millisecond
+	web.Start()
+	t.Cleanup(web.Close)
+	t.Cleanup(st.s.Shutdown)
+	st.url = web.URL
+	_, lines := st.listen(t, t.Context(), "1")
+	for end := time.Now().Add(400 * time.Millisecond); time.Now().Before(end); {
+		if next(t, lines) == "" {
+			t.Fatal("the stream has ended")
+		}
 	}
 }
 
