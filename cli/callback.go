@@ -96,9 +96,9 @@ func writePage(w http.ResponseWriter, r *http.Request, status int, err error) {
 		text = pageText{"en", "The log-in did not work", "Go back to the terminal: it says what happened."}
 	}
 	if prefersJapanese(r.Header.Get("Accept-Language")) {
-		text = pageText{"ja", "ログインしました", "このウィンドウを閉じて、ターミナルにお戻りください。"}
+		text = pageText{"ja", "サインインしました", "このウィンドウを閉じて、ターミナルにお戻りください。"}
 		if err != nil {
-			text = pageText{"ja", "ログインできませんでした", "ターミナルに戻り、表示されている内容をご確認ください。"}
+			text = pageText{"ja", "サインインできませんでした", "ターミナルに戻り、表示されている内容をご確認ください。"}
 		}
 	}
 	h := w.Header()

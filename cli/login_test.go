@@ -114,7 +114,7 @@ func TestLoginInJapanese(t *testing.T) {
 		return nil
 	}
 	p.ok("login", s.URL)
-	has(t, p.pages[0], `<html lang="ja">`, "ログインしました")
+	has(t, p.pages[0], `<html lang="ja">`, "サインインしました")
 }
 
 func TestLoginRefusals(t *testing.T) {

@@ -108,7 +108,11 @@ func (a *app) printResults(res proto.Message, results []*memov1.MemoResult, done
 	var first error
 	for _, r := range results {
 		if e := r.GetError(); e != nil {
-			err := fromItem(e.GetCode(), fmt.Sprintf("%s: %s", clean(r.GetId()), clean(e.GetMessage())))
+			text := clean(e.GetMessage())
+			if id := clean(r.GetId()); !strings.Contains(text, id) {
+				text = id + ": " + text
+			}
+			err := fromItem(e.GetCode(), text)
 			if first == nil {
 				first = err
 			} else if !a.json {
