@@ -18,9 +18,9 @@ type Scope struct {
 // Scopes lists every scope, the most modest first.
 func Scopes() []Scope {
 	return []Scope{
-		{"paput.read", "Read and search your memos and notes", "メモとノートを読む・検索する"},
+		{"paput.read", "Read and search your memos and notes, and see your e-mail address", "メモとノートを読む・検索する、メールアドレスを見る"},
 		{"paput.capture", "Suggest memos for you to approve", "メモの候補を提案する（承認するのはあなたです）"},
-		{"paput.write", "Create, change and delete your memos and notes, and read them", "メモとノートを読み、作成・変更・削除する"},
+		{"paput.write", "Create, change and delete your memos and notes, and everything that reading allows", "メモとノートを作成・変更・削除する（読むことも含みます）"},
 		{"paput.publish", "Make your memos public on the web, and everything that writing allows", "メモをウェブに公開する（読み書きも含みます）"},
 		{"paput.account", "See your account and the apps you connected", "アカウントの情報と、接続中のアプリを見る"},
 		{"paput.audit", "Read the record of sign-ins and of what was allowed to whom", "サインインと許可の記録を読む"},
