@@ -30,6 +30,14 @@ func streamID(stream string) string {
 	return id
 }
 
+func clientRegistered(e *oauthv1.ClientRegistered) *oauthv1.ClientEvent {
+	return &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_Registered{Registered: e}}
+}
+
+func clientDeleted() *oauthv1.ClientEvent {
+	return &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_Deleted{Deleted: &oauthv1.ClientDeleted{}}}
+}
+
 func consentGranted(e *oauthv1.ConsentGranted) *oauthv1.GrantEvent {
 	return &oauthv1.GrantEvent{Event: &oauthv1.GrantEvent_ConsentGranted{ConsentGranted: e}}
 }

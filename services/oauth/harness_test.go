@@ -20,7 +20,6 @@ import (
 	"testing"
 	"time"
 
-	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 	"github.com/paput/paput/services/eventlog"
 	"github.com/paput/paput/services/eventlog/eventlogtest"
 	"github.com/paput/paput/services/oauth"
@@ -218,6 +217,7 @@ type app struct {
 	*world
 	id, secret, method string
 	redirect           string
+	registration       string // the token that manages the registration
 }
 
 const loopbackRedirect = "http://127.0.0.1:4711/callback"
@@ -245,7 +245,7 @@ func (w *world) register(metadata map[string]any) *app {
 	}
 	redirects, _ := r.json("redirect_uris").([]any)
 	redirect, _ := redirects[0].(string)
-	return &app{w, r.text("client_id"), r.text("client_secret"), r.text("token_endpoint_auth_method"), redirect}
+	return &app{w, r.text("client_id"), r.text("client_secret"), r.text("token_endpoint_auth_method"), redirect, r.text("registration_access_token")}
 }
 
 const verifier = "a-verifier-of-at-least-forty-three-characters-0123456789"
@@ -389,14 +389,17 @@ func (w *world) caller(token string) (rpc.Caller, bool) {
 func (w *world) alive(token string) bool { w.Helper(); _, ok := w.caller(token); return ok }
 
 // events lists what happened to grants, in order, by the names of their cases.
-func (w *world) events() []string {
+func (w *world) events() []string { w.Helper(); return w.eventsOf("grant/") }
+
+// eventsOf lists what happened in the streams that begin so, in order, by the names of their cases.
+func (w *world) eventsOf(streams string) []string {
 	w.Helper()
 	var names []string
 	for r, err := range w.log.After(w.Context(), 0) {
 		if err != nil {
 			w.Fatal(err)
 		}
-		if _, ok := r.Event.(*oauthv1.GrantEvent); ok {
+		if strings.HasPrefix(r.Stream, streams) {
 			name, _ := eventlog.Case(r.Event)
 			names = append(names, name)
 		}

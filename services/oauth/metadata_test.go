@@ -68,7 +68,7 @@ func TestLeftovers(t *testing.T) {
 	w := newWorld(t)
 	for _, path := range []string{
 		"/authorize/callback", "/userinfo", "/end_session", "/device_authorization", "/introspect", "/oauth/token", "/healthz", "/ready",
-		"/keys", "/register/client_1", "/authorize/", "/token/",
+		"/keys", "/register/", "/register/client_1/x", "/authorize/", "/token/",
 	} {
 		if r := w.send(http.MethodGet, path, ""); r.status != http.StatusNotFound {
 			t.Errorf("%s: got %d, want 404", path, r.status)

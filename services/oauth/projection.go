@@ -19,7 +19,12 @@ CREATE TABLE oauth_clients (
 	auth_method TEXT NOT NULL,
 	secret_hash TEXT NOT NULL,
 	redirect_uris TEXT NOT NULL,
-	grant_types TEXT NOT NULL
+	grant_types TEXT NOT NULL,
+	application_type TEXT NOT NULL,
+	software_id TEXT NOT NULL,
+	software_version TEXT NOT NULL,
+	token_hash TEXT NOT NULL,
+	registered_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE oauth_answers (
 	transaction_id TEXT PRIMARY KEY,
@@ -35,6 +40,7 @@ CREATE TABLE oauth_grants (
 	expires_at INTEGER NOT NULL,
 	revoked INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX oauth_grants_by_client ON oauth_grants (client_id) WHERE revoked = 0;
 CREATE TABLE oauth_codes (
 	hash TEXT PRIMARY KEY,
 	grant_id TEXT NOT NULL,
@@ -62,7 +68,7 @@ CREATE INDEX oauth_access_tokens_by_grant ON oauth_access_tokens (grant_id, expi
 func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "oauth",
-		Version: 1,
+		Version: 2,
 		Kinds:   []string{kindClient, kindGrant},
 		Schema:  schema,
 		Tables: []string{
@@ -77,7 +83,7 @@ func apply(tx *eventlog.Tx, r eventlog.Record) error {
 	id := streamID(r.Stream)
 	switch e := r.Event.(type) {
 	case *oauthv1.ClientEvent:
-		return applyClient(tx, id, e)
+		return applyClient(tx, id, e, r.Time)
 	case *oauthv1.GrantEvent:
 		return applyGrant(tx, id, e, r)
 	default:
@@ -85,14 +91,19 @@ func apply(tx *eventlog.Tx, r eventlog.Record) error {
 	}
 }
 
-func applyClient(tx *eventlog.Tx, id string, e *oauthv1.ClientEvent) error {
-	c := e.GetRegistered()
-	if c == nil {
+func applyClient(tx *eventlog.Tx, id string, e *oauthv1.ClientEvent, now time.Time) error {
+	switch e := e.GetEvent().(type) {
+	case *oauthv1.ClientEvent_Registered:
+		c := e.Registered
+		return exec(tx, `INSERT INTO oauth_clients (id, name, auth_method, secret_hash, redirect_uris, grant_types,
+			application_type, software_id, software_version, token_hash, registered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			id, c.GetName(), c.GetAuthMethod(), key(c.GetSecretHash()), list(c.GetRedirectUris()), list(c.GetGrantTypes()),
+			c.GetApplicationType(), c.GetSoftwareId(), c.GetSoftwareVersion(), key(c.GetRegistrationTokenHash()), millis(now))
+	case *oauthv1.ClientEvent_Deleted:
+		return exec(tx, `DELETE FROM oauth_clients WHERE id = ?`, id)
+	default:
 		return nil
 	}
-	return exec(tx, `INSERT INTO oauth_clients (id, name, auth_method, secret_hash, redirect_uris, grant_types)
-		VALUES (?, ?, ?, ?, ?, ?)`,
-		id, c.GetName(), c.GetAuthMethod(), key(c.GetSecretHash()), list(c.GetRedirectUris()), list(c.GetGrantTypes()))
 }
 
 func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Record) error {

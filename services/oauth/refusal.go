@@ -15,7 +15,7 @@ func (r *refusal) Error() string { return r.text }
 // status is the HTTP status of the refusal for a program.
 func (r *refusal) status() int {
 	switch r.code {
-	case "invalid_client":
+	case "invalid_client", "invalid_token":
 		return http.StatusUnauthorized
 	case "server_error":
 		if r == errBusy {
@@ -86,6 +86,9 @@ var (
 	errBusy            = &refusal{"server_error", "the server cannot take this just now: try again"}
 	errTooManyRequests = &refusal{"temporarily_unavailable", "too many registrations from this address: try again later"}
 )
+
+// errRegistrationToken is one answer to a wrong token and an unknown client (RFC 7592, section 2.1; RFC 6750, section 3.1).
+var errRegistrationToken = &refusal{"invalid_token", "the registration access token does not fit: register again"}
 
 // The errors of a registration (RFC 7591, section 3.2.2).
 const (

@@ -47,6 +47,9 @@ type registered struct {
 	IssuedAt       int64  `json:"client_id_issued_at"`
 	ClientSecret   string `json:"client_secret,omitempty"`
 	SecretsExpires *int64 `json:"client_secret_expires_at,omitempty"`
+	// Where the client looks at its registration or ends it, and the token that it needs for that (RFC 7592, section 3).
+	ClientURI string `json:"registration_client_uri,omitempty"`
+	Token     string `json:"registration_access_token,omitempty"`
 	clientMetadata
 }
 
@@ -180,7 +183,8 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 // record keeps the client and returns what it must know.
 func (s *Server) record(r *http.Request, m clientMetadata) (registered, error) {
 	now := s.now()
-	answer := registered{ClientID: s.newID("client"), IssuedAt: now.Unix(), clientMetadata: m}
+	answer := registered{ClientID: s.newID("client"), IssuedAt: now.Unix(), Token: newSecret(registrationPrefix), clientMetadata: m}
+	answer.ClientURI = s.clientURI(answer.ClientID)
 	event := &oauthv1.ClientRegistered{
 		Name:            m.Name,
 		AuthMethod:      m.AuthMethod,
@@ -189,6 +193,8 @@ func (s *Server) record(r *http.Request, m clientMetadata) (registered, error) {
 		ApplicationType: m.ApplicationType,
 		SoftwareId:      m.SoftwareID,
 		SoftwareVersion: m.SoftwareVersion,
+
+		RegistrationTokenHash: hashSecret(answer.Token),
 	}
 	if m.AuthMethod != string(oidc.AuthMethodNone) {
 		answer.ClientSecret = newSecret(secretPrefix)
@@ -196,9 +202,7 @@ func (s *Server) record(r *http.Request, m clientMetadata) (registered, error) {
 		event.SecretHash = hashSecret(answer.ClientSecret)
 	}
 	err := s.do(r.Context(), func(tx *eventlog.Tx) error {
-		return tx.Append(kindClient+"/"+answer.ClientID, &oauthv1.ClientEvent{
-			Event: &oauthv1.ClientEvent_Registered{Registered: event},
-		})
+		return tx.Append(kindClient+"/"+answer.ClientID, clientRegistered(event))
 	})
 	if err != nil {
 		return registered{}, err

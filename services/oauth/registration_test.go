@@ -140,6 +140,11 @@ func TestRegistrationAnswers(t *testing.T) {
 			}
 			want["client_id_issued_at"] = float64(w.Now().Unix())
 			want["client_id"] = got["client_id"]
+			want["registration_client_uri"] = w.url + "/register/" + r.text("client_id")
+			if token := r.text("registration_access_token"); !strings.HasPrefix(token, "paput_ra_") || len(token) != len("paput_ra_")+43 {
+				t.Errorf("got the registration access token %q", token)
+			}
+			delete(got, "registration_access_token")
 			if g, w := asJSON(t, got), asJSON(t, want); g != w || !strings.HasPrefix(r.text("client_id"), "client_") {
 				t.Errorf("got  %s\nwant %s", g, w)
 			}

@@ -18,6 +18,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc(pathToken, s.endpoint(s.form))
 	mux.HandleFunc(pathRevoke, s.endpoint(s.form))
 	mux.HandleFunc(pathRegister, s.endpoint(s.register))
+	mux.HandleFunc(pathRegister+"/{id}", s.endpoint(s.manage))
 	mux.HandleFunc(pathKeys, s.endpoint(document(struct {
 		Keys []struct{} `json:"keys"`
 	}{[]struct{}{}})))
@@ -48,7 +49,7 @@ func (s *Server) endpoint(next http.HandlerFunc) http.HandlerFunc {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")
 		if r.Method == http.MethodOptions {
-			h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, OPTIONS")
+			h.Set("Access-Control-Allow-Methods", "GET, HEAD, POST, DELETE, OPTIONS")
 			h.Set("Access-Control-Allow-Headers", "*, Authorization, Content-Type, MCP-Protocol-Version")
 			h.Set("Access-Control-Max-Age", "7200")
 			w.WriteHeader(http.StatusNoContent)

@@ -12,10 +12,11 @@ import (
 
 // What secrets begin with, so that one found in the wrong place says what it is.
 const (
-	accessPrefix  = "paput_at_"
-	refreshPrefix = "paput_rt_"
-	codePrefix    = "paput_ac_"
-	secretPrefix  = "paput_cs_"
+	accessPrefix       = "paput_at_"
+	refreshPrefix      = "paput_rt_"
+	codePrefix         = "paput_ac_"
+	secretPrefix       = "paput_cs_"
+	registrationPrefix = "paput_ra_"
 )
 
 // newSecret draws a token, code or client secret of 256 bits.

@@ -77,6 +77,24 @@ func loadGrantOf(tx *eventlog.Tx, hash []byte) (grant, error) {
 	return row.read(), nil
 }
 
+// liveGrants lists the grants of a client that are neither revoked nor over.
+func liveGrants(tx *eventlog.Tx, clientID string) (ids []string, err error) {
+	rows, err := tx.Query(`SELECT id FROM oauth_grants
+		WHERE client_id = ? AND revoked = 0 AND (expires_at = 0 OR expires_at > ?) ORDER BY id`, clientID, millis(tx.Now()))
+	if err != nil {
+		return nil, fmt.Errorf("find the grants of a client: %w", err)
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var id string
+		if err := rows.Scan(&id); err != nil {
+			return nil, fmt.Errorf("find the grants of a client: %w", err)
+		}
+		ids = append(ids, id)
+	}
+	return ids, rows.Err()
+}
+
 // isAnswered says whether the person has answered a request before.
 func isAnswered(tx *eventlog.Tx, transactionID string) (answered bool, err error) {
 	err = tx.QueryRow(`SELECT EXISTS (SELECT 1 FROM oauth_answers WHERE transaction_id = ?)`, transactionID).Scan(&answered)

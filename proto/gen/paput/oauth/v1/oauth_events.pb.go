@@ -91,6 +91,8 @@ const (
 	RevokeReason_REVOKE_REASON_CODE_REPLAYED RevokeReason = 2
 	// A refresh token was used after its successor was.
 	RevokeReason_REVOKE_REASON_REFRESH_REUSED RevokeReason = 3
+	// The client ended its registration (RFC 7592).
+	RevokeReason_REVOKE_REASON_CLIENT_DELETED RevokeReason = 4
 )
 
 // Enum value maps for RevokeReason.
@@ -100,12 +102,14 @@ var (
 		1: "REVOKE_REASON_CLIENT",
 		2: "REVOKE_REASON_CODE_REPLAYED",
 		3: "REVOKE_REASON_REFRESH_REUSED",
+		4: "REVOKE_REASON_CLIENT_DELETED",
 	}
 	RevokeReason_value = map[string]int32{
 		"REVOKE_REASON_UNSPECIFIED":    0,
 		"REVOKE_REASON_CLIENT":         1,
 		"REVOKE_REASON_CODE_REPLAYED":  2,
 		"REVOKE_REASON_REFRESH_REUSED": 3,
+		"REVOKE_REASON_CLIENT_DELETED": 4,
 	}
 )
 
@@ -144,6 +148,7 @@ type ClientEvent struct {
 	// Types that are valid to be assigned to Event:
 	//
 	//	*ClientEvent_Registered
+	//	*ClientEvent_Deleted
 	Event         isClientEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -195,6 +200,15 @@ func (x *ClientEvent) GetRegistered() *ClientRegistered {
 	return nil
 }
 
+func (x *ClientEvent) GetDeleted() *ClientDeleted {
+	if x != nil {
+		if x, ok := x.Event.(*ClientEvent_Deleted); ok {
+			return x.Deleted
+		}
+	}
+	return nil
+}
+
 type isClientEvent_Event interface {
 	isClientEvent_Event()
 }
@@ -204,7 +218,14 @@ type ClientEvent_Registered struct {
 	Registered *ClientRegistered `protobuf:"bytes,1,opt,name=registered,proto3,oneof"`
 }
 
+type ClientEvent_Deleted struct {
+	// The client ended its registration.
+	Deleted *ClientDeleted `protobuf:"bytes,2,opt,name=deleted,proto3,oneof"`
+}
+
 func (*ClientEvent_Registered) isClientEvent_Event() {}
+
+func (*ClientEvent_Deleted) isClientEvent_Event() {}
 
 // ClientRegistered says that an app registered itself (RFC 7591).
 type ClientRegistered struct {
@@ -225,8 +246,10 @@ type ClientRegistered struct {
 	SoftwareId string `protobuf:"bytes,7,opt,name=software_id,json=softwareId,proto3" json:"software_id,omitempty"`
 	// The version of that software.
 	SoftwareVersion string `protobuf:"bytes,8,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"`
-	unknownFields   protoimpl.UnknownFields
-	sizeCache       protoimpl.SizeCache
+	// SHA-256 of the token with which it may look at its registration and end it; empty when it got none.
+	RegistrationTokenHash []byte `protobuf:"bytes,9,opt,name=registration_token_hash,json=registrationTokenHash,proto3" json:"registration_token_hash,omitempty"`
+	unknownFields         protoimpl.UnknownFields
+	sizeCache             protoimpl.SizeCache
 }
 
 func (x *ClientRegistered) Reset() {
@@ -315,6 +338,50 @@ func (x *ClientRegistered) GetSoftwareVersion() string {
 	return ""
 }
 
+func (x *ClientRegistered) GetRegistrationTokenHash() []byte {
+	if x != nil {
+		return x.RegistrationTokenHash
+	}
+	return nil
+}
+
+// ClientDeleted says that a client ended its registration (RFC 7592, section 2.3). Its grants are revoked at the same time.
+type ClientDeleted struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientDeleted) Reset() {
+	*x = ClientDeleted{}
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientDeleted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientDeleted) ProtoMessage() {}
+
+func (x *ClientDeleted) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientDeleted.ProtoReflect.Descriptor instead.
+func (*ClientDeleted) Descriptor() ([]byte, []int) {
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{2}
+}
+
 // GrantEvent is something that happened to one authorization: from a person's answer to an app's request, over the codes
 // and tokens made from it, to its end.
 type GrantEvent struct {
@@ -340,7 +407,7 @@ type GrantEvent struct {
 
 func (x *GrantEvent) Reset() {
 	*x = GrantEvent{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[2]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -352,7 +419,7 @@ func (x *GrantEvent) String() string {
 func (*GrantEvent) ProtoMessage() {}
 
 func (x *GrantEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[2]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -365,7 +432,7 @@ func (x *GrantEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantEvent.ProtoReflect.Descriptor instead.
 func (*GrantEvent) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{2}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *GrantEvent) GetEvent() isGrantEvent_Event {
@@ -564,7 +631,7 @@ type ConsentGranted struct {
 
 func (x *ConsentGranted) Reset() {
 	*x = ConsentGranted{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -576,7 +643,7 @@ func (x *ConsentGranted) String() string {
 func (*ConsentGranted) ProtoMessage() {}
 
 func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -589,7 +656,7 @@ func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentGranted.ProtoReflect.Descriptor instead.
 func (*ConsentGranted) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{3}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ConsentGranted) GetTransactionId() string {
@@ -671,7 +738,7 @@ type ConsentDenied struct {
 
 func (x *ConsentDenied) Reset() {
 	*x = ConsentDenied{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -683,7 +750,7 @@ func (x *ConsentDenied) String() string {
 func (*ConsentDenied) ProtoMessage() {}
 
 func (x *ConsentDenied) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -696,7 +763,7 @@ func (x *ConsentDenied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentDenied.ProtoReflect.Descriptor instead.
 func (*ConsentDenied) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{4}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConsentDenied) GetTransactionId() string {
@@ -763,7 +830,7 @@ type CodeIssued struct {
 
 func (x *CodeIssued) Reset() {
 	*x = CodeIssued{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -775,7 +842,7 @@ func (x *CodeIssued) String() string {
 func (*CodeIssued) ProtoMessage() {}
 
 func (x *CodeIssued) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -788,7 +855,7 @@ func (x *CodeIssued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeIssued.ProtoReflect.Descriptor instead.
 func (*CodeIssued) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{5}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *CodeIssued) GetCodeHash() []byte {
@@ -827,7 +894,7 @@ type AccessToken struct {
 
 func (x *AccessToken) Reset() {
 	*x = AccessToken{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -839,7 +906,7 @@ func (x *AccessToken) String() string {
 func (*AccessToken) ProtoMessage() {}
 
 func (x *AccessToken) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -852,7 +919,7 @@ func (x *AccessToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessToken.ProtoReflect.Descriptor instead.
 func (*AccessToken) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{6}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *AccessToken) GetHash() []byte {
@@ -889,7 +956,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -901,7 +968,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -914,7 +981,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{7}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *RefreshToken) GetHash() []byte {
@@ -948,7 +1015,7 @@ type CodeRedeemed struct {
 
 func (x *CodeRedeemed) Reset() {
 	*x = CodeRedeemed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -960,7 +1027,7 @@ func (x *CodeRedeemed) String() string {
 func (*CodeRedeemed) ProtoMessage() {}
 
 func (x *CodeRedeemed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -973,7 +1040,7 @@ func (x *CodeRedeemed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeRedeemed.ProtoReflect.Descriptor instead.
 func (*CodeRedeemed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{8}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CodeRedeemed) GetCodeHash() []byte {
@@ -1017,7 +1084,7 @@ type CodeRefused struct {
 
 func (x *CodeRefused) Reset() {
 	*x = CodeRefused{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1029,7 +1096,7 @@ func (x *CodeRefused) String() string {
 func (*CodeRefused) ProtoMessage() {}
 
 func (x *CodeRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1042,7 +1109,7 @@ func (x *CodeRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeRefused.ProtoReflect.Descriptor instead.
 func (*CodeRefused) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{9}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CodeRefused) GetCodeHash() []byte {
@@ -1070,7 +1137,7 @@ type CodeReplayed struct {
 
 func (x *CodeReplayed) Reset() {
 	*x = CodeReplayed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1149,7 @@ func (x *CodeReplayed) String() string {
 func (*CodeReplayed) ProtoMessage() {}
 
 func (x *CodeReplayed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1162,7 @@ func (x *CodeReplayed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeReplayed.ProtoReflect.Descriptor instead.
 func (*CodeReplayed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{10}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CodeReplayed) GetCodeHash() []byte {
@@ -1120,7 +1187,7 @@ type TokenRefreshed struct {
 
 func (x *TokenRefreshed) Reset() {
 	*x = TokenRefreshed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1132,7 +1199,7 @@ func (x *TokenRefreshed) String() string {
 func (*TokenRefreshed) ProtoMessage() {}
 
 func (x *TokenRefreshed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1145,7 +1212,7 @@ func (x *TokenRefreshed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRefreshed.ProtoReflect.Descriptor instead.
 func (*TokenRefreshed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{11}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *TokenRefreshed) GetRefreshTokenHash() []byte {
@@ -1182,7 +1249,7 @@ type RefreshRepeated struct {
 
 func (x *RefreshRepeated) Reset() {
 	*x = RefreshRepeated{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1261,7 @@ func (x *RefreshRepeated) String() string {
 func (*RefreshRepeated) ProtoMessage() {}
 
 func (x *RefreshRepeated) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1274,7 @@ func (x *RefreshRepeated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRepeated.ProtoReflect.Descriptor instead.
 func (*RefreshRepeated) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{12}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *RefreshRepeated) GetRefreshTokenHash() []byte {
@@ -1237,7 +1304,7 @@ type RefreshReused struct {
 
 func (x *RefreshReused) Reset() {
 	*x = RefreshReused{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1249,7 +1316,7 @@ func (x *RefreshReused) String() string {
 func (*RefreshReused) ProtoMessage() {}
 
 func (x *RefreshReused) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1262,7 +1329,7 @@ func (x *RefreshReused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshReused.ProtoReflect.Descriptor instead.
 func (*RefreshReused) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{13}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RefreshReused) GetRefreshTokenHash() []byte {
@@ -1290,7 +1357,7 @@ type GrantRevoked struct {
 
 func (x *GrantRevoked) Reset() {
 	*x = GrantRevoked{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1302,7 +1369,7 @@ func (x *GrantRevoked) String() string {
 func (*GrantRevoked) ProtoMessage() {}
 
 func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1315,7 +1382,7 @@ func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantRevoked.ProtoReflect.Descriptor instead.
 func (*GrantRevoked) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{14}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GrantRevoked) GetReason() RevokeReason {
@@ -1329,12 +1396,13 @@ var File_paput_oauth_v1_oauth_events_proto protoreflect.FileDescriptor
 
 const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\n" +
-	"!paput/oauth/v1/oauth_events.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"Z\n" +
+	"!paput/oauth/v1/oauth_events.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x01\n" +
 	"\vClientEvent\x12B\n" +
 	"\n" +
 	"registered\x18\x01 \x01(\v2 .paput.oauth.v1.ClientRegisteredH\x00R\n" +
-	"registeredB\a\n" +
-	"\x05event\"\xaa\x02\n" +
+	"registered\x129\n" +
+	"\adeleted\x18\x02 \x01(\v2\x1d.paput.oauth.v1.ClientDeletedH\x00R\adeletedB\a\n" +
+	"\x05event\"\xe7\x02\n" +
 	"\x10ClientRegistered\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vauth_method\x18\x02 \x01(\tR\n" +
@@ -1347,7 +1415,9 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\x10application_type\x18\x06 \x01(\tR\x0fapplicationType\x12\x1f\n" +
 	"\vsoftware_id\x18\a \x01(\tR\n" +
 	"softwareId\x12)\n" +
-	"\x10software_version\x18\b \x01(\tR\x0fsoftwareVersion\"\xce\x05\n" +
+	"\x10software_version\x18\b \x01(\tR\x0fsoftwareVersion\x12;\n" +
+	"\x17registration_token_hash\x18\t \x01(\fB\x03\x80\x01\x01R\x15registrationTokenHash\"\x0f\n" +
+	"\rClientDeleted\"\xce\x05\n" +
 	"\n" +
 	"GrantEvent\x12I\n" +
 	"\x0fconsent_granted\x18\x01 \x01(\v2\x1e.paput.oauth.v1.ConsentGrantedH\x00R\x0econsentGranted\x12F\n" +
@@ -1424,12 +1494,13 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\x18CODE_REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CODE_REFUSAL_EXPIRED\x10\x01\x12\x1d\n" +
 	"\x19CODE_REFUSAL_REDIRECT_URI\x10\x02\x12\x19\n" +
-	"\x15CODE_REFUSAL_VERIFIER\x10\x03*\x8a\x01\n" +
+	"\x15CODE_REFUSAL_VERIFIER\x10\x03*\xac\x01\n" +
 	"\fRevokeReason\x12\x1d\n" +
 	"\x19REVOKE_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REVOKE_REASON_CLIENT\x10\x01\x12\x1f\n" +
 	"\x1bREVOKE_REASON_CODE_REPLAYED\x10\x02\x12 \n" +
-	"\x1cREVOKE_REASON_REFRESH_REUSED\x10\x03B\xb9\x01\n" +
+	"\x1cREVOKE_REASON_REFRESH_REUSED\x10\x03\x12 \n" +
+	"\x1cREVOKE_REASON_CLIENT_DELETED\x10\x04B\xb9\x01\n" +
 	"\x12com.paput.oauth.v1B\x10OauthEventsProtoP\x01Z7github.com/paput/paput/proto/gen/paput/oauth/v1;oauthv1\xa2\x02\x03POX\xaa\x02\x0ePaput.Oauth.V1\xca\x02\x0ePaput\\Oauth\\V1\xe2\x02\x1aPaput\\Oauth\\V1\\GPBMetadata\xea\x02\x10Paput::Oauth::V1b\x06proto3"
 
 var (
@@ -1445,58 +1516,60 @@ func file_paput_oauth_v1_oauth_events_proto_rawDescGZIP() []byte {
 }
 
 var file_paput_oauth_v1_oauth_events_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_paput_oauth_v1_oauth_events_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_paput_oauth_v1_oauth_events_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_paput_oauth_v1_oauth_events_proto_goTypes = []any{
 	(CodeRefusal)(0),              // 0: paput.oauth.v1.CodeRefusal
 	(RevokeReason)(0),             // 1: paput.oauth.v1.RevokeReason
 	(*ClientEvent)(nil),           // 2: paput.oauth.v1.ClientEvent
 	(*ClientRegistered)(nil),      // 3: paput.oauth.v1.ClientRegistered
-	(*GrantEvent)(nil),            // 4: paput.oauth.v1.GrantEvent
-	(*ConsentGranted)(nil),        // 5: paput.oauth.v1.ConsentGranted
-	(*ConsentDenied)(nil),         // 6: paput.oauth.v1.ConsentDenied
-	(*CodeIssued)(nil),            // 7: paput.oauth.v1.CodeIssued
-	(*AccessToken)(nil),           // 8: paput.oauth.v1.AccessToken
-	(*RefreshToken)(nil),          // 9: paput.oauth.v1.RefreshToken
-	(*CodeRedeemed)(nil),          // 10: paput.oauth.v1.CodeRedeemed
-	(*CodeRefused)(nil),           // 11: paput.oauth.v1.CodeRefused
-	(*CodeReplayed)(nil),          // 12: paput.oauth.v1.CodeReplayed
-	(*TokenRefreshed)(nil),        // 13: paput.oauth.v1.TokenRefreshed
-	(*RefreshRepeated)(nil),       // 14: paput.oauth.v1.RefreshRepeated
-	(*RefreshReused)(nil),         // 15: paput.oauth.v1.RefreshReused
-	(*GrantRevoked)(nil),          // 16: paput.oauth.v1.GrantRevoked
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*ClientDeleted)(nil),         // 4: paput.oauth.v1.ClientDeleted
+	(*GrantEvent)(nil),            // 5: paput.oauth.v1.GrantEvent
+	(*ConsentGranted)(nil),        // 6: paput.oauth.v1.ConsentGranted
+	(*ConsentDenied)(nil),         // 7: paput.oauth.v1.ConsentDenied
+	(*CodeIssued)(nil),            // 8: paput.oauth.v1.CodeIssued
+	(*AccessToken)(nil),           // 9: paput.oauth.v1.AccessToken
+	(*RefreshToken)(nil),          // 10: paput.oauth.v1.RefreshToken
+	(*CodeRedeemed)(nil),          // 11: paput.oauth.v1.CodeRedeemed
+	(*CodeRefused)(nil),           // 12: paput.oauth.v1.CodeRefused
+	(*CodeReplayed)(nil),          // 13: paput.oauth.v1.CodeReplayed
+	(*TokenRefreshed)(nil),        // 14: paput.oauth.v1.TokenRefreshed
+	(*RefreshRepeated)(nil),       // 15: paput.oauth.v1.RefreshRepeated
+	(*RefreshReused)(nil),         // 16: paput.oauth.v1.RefreshReused
+	(*GrantRevoked)(nil),          // 17: paput.oauth.v1.GrantRevoked
+	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
 }
 var file_paput_oauth_v1_oauth_events_proto_depIdxs = []int32{
 	3,  // 0: paput.oauth.v1.ClientEvent.registered:type_name -> paput.oauth.v1.ClientRegistered
-	5,  // 1: paput.oauth.v1.GrantEvent.consent_granted:type_name -> paput.oauth.v1.ConsentGranted
-	6,  // 2: paput.oauth.v1.GrantEvent.consent_denied:type_name -> paput.oauth.v1.ConsentDenied
-	7,  // 3: paput.oauth.v1.GrantEvent.code_issued:type_name -> paput.oauth.v1.CodeIssued
-	10, // 4: paput.oauth.v1.GrantEvent.code_redeemed:type_name -> paput.oauth.v1.CodeRedeemed
-	11, // 5: paput.oauth.v1.GrantEvent.code_refused:type_name -> paput.oauth.v1.CodeRefused
-	12, // 6: paput.oauth.v1.GrantEvent.code_replayed:type_name -> paput.oauth.v1.CodeReplayed
-	13, // 7: paput.oauth.v1.GrantEvent.token_refreshed:type_name -> paput.oauth.v1.TokenRefreshed
-	14, // 8: paput.oauth.v1.GrantEvent.refresh_repeated:type_name -> paput.oauth.v1.RefreshRepeated
-	15, // 9: paput.oauth.v1.GrantEvent.refresh_reused:type_name -> paput.oauth.v1.RefreshReused
-	16, // 10: paput.oauth.v1.GrantEvent.revoked:type_name -> paput.oauth.v1.GrantRevoked
-	17, // 11: paput.oauth.v1.ConsentGranted.transaction_expire_time:type_name -> google.protobuf.Timestamp
-	17, // 12: paput.oauth.v1.ConsentDenied.transaction_expire_time:type_name -> google.protobuf.Timestamp
-	17, // 13: paput.oauth.v1.CodeIssued.expire_time:type_name -> google.protobuf.Timestamp
-	17, // 14: paput.oauth.v1.AccessToken.expire_time:type_name -> google.protobuf.Timestamp
-	17, // 15: paput.oauth.v1.RefreshToken.expire_time:type_name -> google.protobuf.Timestamp
-	8,  // 16: paput.oauth.v1.CodeRedeemed.access_token:type_name -> paput.oauth.v1.AccessToken
-	9,  // 17: paput.oauth.v1.CodeRedeemed.refresh_token:type_name -> paput.oauth.v1.RefreshToken
-	17, // 18: paput.oauth.v1.CodeRedeemed.grant_expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 19: paput.oauth.v1.CodeRefused.reason:type_name -> paput.oauth.v1.CodeRefusal
-	9,  // 20: paput.oauth.v1.TokenRefreshed.successor:type_name -> paput.oauth.v1.RefreshToken
-	8,  // 21: paput.oauth.v1.TokenRefreshed.access_token:type_name -> paput.oauth.v1.AccessToken
-	8,  // 22: paput.oauth.v1.RefreshRepeated.access_token:type_name -> paput.oauth.v1.AccessToken
-	17, // 23: paput.oauth.v1.RefreshReused.rotate_time:type_name -> google.protobuf.Timestamp
-	1,  // 24: paput.oauth.v1.GrantRevoked.reason:type_name -> paput.oauth.v1.RevokeReason
-	25, // [25:25] is the sub-list for method output_type
-	25, // [25:25] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	4,  // 1: paput.oauth.v1.ClientEvent.deleted:type_name -> paput.oauth.v1.ClientDeleted
+	6,  // 2: paput.oauth.v1.GrantEvent.consent_granted:type_name -> paput.oauth.v1.ConsentGranted
+	7,  // 3: paput.oauth.v1.GrantEvent.consent_denied:type_name -> paput.oauth.v1.ConsentDenied
+	8,  // 4: paput.oauth.v1.GrantEvent.code_issued:type_name -> paput.oauth.v1.CodeIssued
+	11, // 5: paput.oauth.v1.GrantEvent.code_redeemed:type_name -> paput.oauth.v1.CodeRedeemed
+	12, // 6: paput.oauth.v1.GrantEvent.code_refused:type_name -> paput.oauth.v1.CodeRefused
+	13, // 7: paput.oauth.v1.GrantEvent.code_replayed:type_name -> paput.oauth.v1.CodeReplayed
+	14, // 8: paput.oauth.v1.GrantEvent.token_refreshed:type_name -> paput.oauth.v1.TokenRefreshed
+	15, // 9: paput.oauth.v1.GrantEvent.refresh_repeated:type_name -> paput.oauth.v1.RefreshRepeated
+	16, // 10: paput.oauth.v1.GrantEvent.refresh_reused:type_name -> paput.oauth.v1.RefreshReused
+	17, // 11: paput.oauth.v1.GrantEvent.revoked:type_name -> paput.oauth.v1.GrantRevoked
+	18, // 12: paput.oauth.v1.ConsentGranted.transaction_expire_time:type_name -> google.protobuf.Timestamp
+	18, // 13: paput.oauth.v1.ConsentDenied.transaction_expire_time:type_name -> google.protobuf.Timestamp
+	18, // 14: paput.oauth.v1.CodeIssued.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 15: paput.oauth.v1.AccessToken.expire_time:type_name -> google.protobuf.Timestamp
+	18, // 16: paput.oauth.v1.RefreshToken.expire_time:type_name -> google.protobuf.Timestamp
+	9,  // 17: paput.oauth.v1.CodeRedeemed.access_token:type_name -> paput.oauth.v1.AccessToken
+	10, // 18: paput.oauth.v1.CodeRedeemed.refresh_token:type_name -> paput.oauth.v1.RefreshToken
+	18, // 19: paput.oauth.v1.CodeRedeemed.grant_expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 20: paput.oauth.v1.CodeRefused.reason:type_name -> paput.oauth.v1.CodeRefusal
+	10, // 21: paput.oauth.v1.TokenRefreshed.successor:type_name -> paput.oauth.v1.RefreshToken
+	9,  // 22: paput.oauth.v1.TokenRefreshed.access_token:type_name -> paput.oauth.v1.AccessToken
+	9,  // 23: paput.oauth.v1.RefreshRepeated.access_token:type_name -> paput.oauth.v1.AccessToken
+	18, // 24: paput.oauth.v1.RefreshReused.rotate_time:type_name -> google.protobuf.Timestamp
+	1,  // 25: paput.oauth.v1.GrantRevoked.reason:type_name -> paput.oauth.v1.RevokeReason
+	26, // [26:26] is the sub-list for method output_type
+	26, // [26:26] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_paput_oauth_v1_oauth_events_proto_init() }
@@ -1506,8 +1579,9 @@ func file_paput_oauth_v1_oauth_events_proto_init() {
 	}
 	file_paput_oauth_v1_oauth_events_proto_msgTypes[0].OneofWrappers = []any{
 		(*ClientEvent_Registered)(nil),
+		(*ClientEvent_Deleted)(nil),
 	}
-	file_paput_oauth_v1_oauth_events_proto_msgTypes[2].OneofWrappers = []any{
+	file_paput_oauth_v1_oauth_events_proto_msgTypes[3].OneofWrappers = []any{
 		(*GrantEvent_ConsentGranted)(nil),
 		(*GrantEvent_ConsentDenied)(nil),
 		(*GrantEvent_CodeIssued)(nil),
@@ -1525,7 +1599,7 @@ func file_paput_oauth_v1_oauth_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_oauth_v1_oauth_events_proto_rawDesc), len(file_paput_oauth_v1_oauth_events_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
