@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -29,6 +30,9 @@ import (
 func listenSocket(ctx context.Context, file string) (net.Listener, error) {
 	_ = os.Remove(file)
 	l, err := (&net.ListenConfig{}).Listen(ctx, "unix", file)
+	if errors.Is(err, syscall.EINVAL) {
+		return nil, fmt.Errorf("the path %s is too long for a socket; choose a shorter directory with --data, or name it from where you are", file)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("listen on the admin socket %s: %w", file, cause(err))
 	}
@@ -45,8 +49,8 @@ func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(conte
 	if err := cfg.checkAddress(); err != nil {
 		return err
 	}
-	if _, err := os.Stat(cfg.data); err != nil {
-		return fmt.Errorf("there is no data directory %s: %w; name it with --data", cfg.data, cause(err))
+	if err := cfg.findData(); err != nil {
+		return err
 	}
 	lock, err := cfg.lockData()
 	if errors.Is(err, errInUse) {

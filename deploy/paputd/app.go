@@ -51,6 +51,7 @@ type app struct {
 	log      *slog.Logger
 	lock     *flock.Flock
 	listener net.Listener
+	socket   net.Listener // for administration
 	events   *eventlog.Log
 	nats     *embeddedNATS // nil when an external cluster is used
 	conn     *nats.Conn
@@ -76,8 +77,11 @@ func newApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err erro
 	if err != nil {
 		return nil, err
 	}
+	if a.socket, err = listenSocket(ctx, cfg.socketFile()); err != nil {
+		return nil, err
+	}
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.listen); err != nil {
-		return nil, fmt.Errorf("cannot listen on %s: %w; choose another with --listen", cfg.listen, cause(err))
+		return nil, fmt.Errorf("cannot listen on %s: %w; choose another with --listen or PAPUT_LISTEN", cfg.listen, cause(err))
 	}
 	if strings.HasSuffix(a.cfg.publicURL, ":0") {
 		a.cfg.publicURL = strings.TrimSuffix(a.cfg.publicURL, "0") + port(a.listener)
@@ -96,7 +100,7 @@ func newApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err erro
 func openLog(ctx context.Context, cfg *config) (*eventlog.Log, error) {
 	store, err := sqlite.Open(ctx, cfg.logFile())
 	if err != nil {
-		return nil, fmt.Errorf("open the event log %s: %w", cfg.logFile(), err)
+		return nil, fmt.Errorf("the event log cannot be used: %w", err) // it names the file
 	}
 	var c eventlog.Config
 	c.Now = time.Now
@@ -244,14 +248,10 @@ func (a *app) serve(ctx context.Context) error {
 	}
 	front.RegisterOnShutdown(a.edge.Shutdown)
 	admin := &http.Server{Handler: a.admin, ReadHeaderTimeout: 10 * time.Second}
-	socket, err := listenSocket(ctx, a.cfg.socketFile())
-	if err != nil {
-		return err
-	}
 
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return ignoreClosed(front.Serve(a.listener)) })
-	group.Go(func() error { return ignoreClosed(admin.Serve(socket)) })
+	group.Go(func() error { return ignoreClosed(admin.Serve(a.socket)) })
 	group.Go(func() error {
 		<-ctx.Done()
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
@@ -288,6 +288,9 @@ func (a *app) close() {
 	}
 	if a.listener != nil {
 		_ = a.listener.Close()
+	}
+	if a.socket != nil {
+		_ = a.socket.Close()
 	}
 	if a.lock != nil {
 		_ = a.lock.Unlock()

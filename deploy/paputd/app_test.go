@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -190,6 +191,40 @@ func TestSecondServerOnTheSameDirectory(t *testing.T) {
 	_, err := newApp(t.Context(), cfg, slog.New(slog.DiscardHandler))
 	if !errors.Is(err, errInUse) {
 		t.Errorf("got %v, want %v", err, errInUse)
+	}
+}
+
+// TestDirectoryOfNoUse sees to it that a directory that cannot serve is refused before anything is said to run.
+func TestDirectoryOfNoUse(t *testing.T) {
+	t.Parallel()
+	damaged := t.TempDir()
+	if err := os.WriteFile(filepath.Join(damaged, "paput.db"), bytes.Repeat([]byte("no database "), 100), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for data, want := range map[string]string{
+		filepath.Join(t.TempDir(), strings.Repeat("d", 120)): "is too long for a socket; choose a shorter directory with --data",
+		damaged: "the event log cannot be used: open " + filepath.Join(damaged, "paput.db") + ": file is not a database",
+	} {
+		cfg := config{listen: "127.0.0.1:0", data: data, natsListen: "127.0.0.1:0", logFormat: "text", accessTTL: time.Hour}
+		if err := cfg.check(); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := newApp(t.Context(), cfg, slog.New(slog.DiscardHandler)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestRebuildMakesNoDirectory(t *testing.T) {
+	t.Parallel()
+	data := filepath.Join(t.TempDir(), "mistyped")
+	cmd := rebuildCommand()
+	cmd.SetArgs([]string{"--data", data})
+	if err := cmd.ExecuteContext(t.Context()); err == nil || !strings.Contains(err.Error(), "there is no data directory "+data) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := os.Stat(data); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("the directory was made: %v", err)
 	}
 }
 

@@ -53,7 +53,10 @@ func serveCommand(logs io.Writer) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Args:  cobra.NoArgs,
+		Long: `Runs the server until Ctrl-C, with everything that it keeps in one directory.
+
+Each flag has a twin in the environment: --public-url is PAPUT_PUBLIC_URL.`,
+		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.check(); err != nil {
 				return err
@@ -80,6 +83,9 @@ func rebuildCommand() *cobra.Command {
 		Short: "Rebuild the read models from the event log; the server must not be running",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.findData(); err != nil {
+				return err
+			}
 			lock, err := cfg.lockData()
 			if err != nil {
 				return err

@@ -39,7 +39,7 @@ func startNATS(dir, listen string) (*embeddedNATS, error) {
 	if port != 0 {
 		l, err := net.Listen("tcp", listen) //nolint:noctx // closed at once
 		if err != nil {
-			return nil, fmt.Errorf("cannot listen on %s for NATS: %w; choose another with --nats-listen", listen, cause(err))
+			return nil, fmt.Errorf("cannot listen on %s for NATS: %w; choose another with --nats-listen or PAPUT_NATS_LISTEN", listen, cause(err))
 		}
 		_ = l.Close()
 	} else {

@@ -132,7 +132,7 @@ func TestBusyNATSPort(t *testing.T) {
 	}
 	t.Cleanup(first.stop)
 	address := strings.TrimPrefix(first.url(), "nats://")
-	want := "cannot listen on " + address + " for NATS: address already in use; choose another with --nats-listen"
+	want := "cannot listen on " + address + " for NATS: address already in use; choose another with --nats-listen or PAPUT_NATS_LISTEN"
 	if _, err := startNATS(t.TempDir(), address); err == nil || err.Error() != want {
 		t.Errorf("got %v, want %s", err, want)
 	}
