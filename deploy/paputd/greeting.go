@@ -30,6 +30,7 @@ func (a *app) greet(ctx context.Context, w io.Writer) error {
 Connect a client:
 
   Claude Code     claude mcp add --transport http paput %[1]s
+  Codex           codex mcp add paput --url %[1]s
   Any other       npx mcp-remote %[1]s
   Terminal        paput login %[1]s%[4]s
 
