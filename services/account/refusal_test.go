@@ -93,7 +93,7 @@ func TestNewPasswordRefusals(t *testing.T) {
 		{"the address", "a@example.com", "A@Example.com", "A@Example.com", "password",
 			"The password is your e-mail address. Choose something else.", "パスワードがメールアドレスと同じです。別のものにしてください。"},
 		{"a common one", "a@example.com", "PassWord123", "PassWord123", "password",
-			"This is one of the passwords that are guessed first. Choose another.", "真っ先に推測されるパスワードの一つです。別のものにしてください。"},
+			"This is one of the passwords that are guessed first. Choose another.", "とても推測されやすいパスワードです。別のものにしてください。"},
 		{"not UTF-8", "a@example.com", "\xff2345678", "\xff2345678", "password",
 			"The password has characters that cannot be read. Type it again.", "パスワードに読み取れない文字があります。もう一度入力してください。"},
 		{"a slip of the finger", "a@example.com", goodPassword, goodPassword + "x", "password_again",

@@ -78,7 +78,7 @@ func english() texts {
 		PasswordHint:  "8 to 200 characters. Several words that have nothing to do with each other make a good one.",
 		PasswordAgain: "The same password again",
 
-		SignInTitle: "Sign in",
+		SignInTitle: "Sign in to Paput",
 		SignIn:      "Sign in",
 		SignOut:     "Sign out",
 
@@ -145,7 +145,7 @@ func japanese() texts {
 		PasswordHint:  "8～200 文字。互いに関係のない言葉をいくつか並べると、よいパスワードになります。",
 		PasswordAgain: "パスワード（確認のためもう一度）",
 
-		SignInTitle: "サインイン",
+		SignInTitle: "Paput にサインイン",
 		SignIn:      "サインイン",
 		SignOut:     "サインアウト",
 
@@ -159,10 +159,10 @@ func japanese() texts {
 
 		HomeTitle:       "サインインしています",
 		HomeIntro:       "アカウント：",
-		ConnectTitle:    "次に：クライアントの接続",
+		ConnectTitle:    "次に、クライアントを接続します",
 		ConnectIntro:    "お使いのアシスタントに、このサーバーのアドレスを登録してください。ブラウザーが開くので、許可する内容を選べます。",
-		ConnectURL:      "Claude、ChatGPT など、URL を登録するもの",
-		ConnectProgram:  "プログラムを起動する形のもの",
+		ConnectURL:      "Claude、ChatGPT など、URL を登録するアシスタント",
+		ConnectProgram:  "プログラムを起動して接続するアシスタント",
 		ConnectTerminal: "ターミナル",
 
 		WrongPassword:  "メールアドレスまたはパスワードが違います。",
@@ -171,7 +171,7 @@ func japanese() texts {
 		PasswordShort:  "パスワードが短すぎます。8 文字以上にしてください。",
 		PasswordLong:   "パスワードが長すぎます。200 文字以内にしてください。",
 		PasswordEmail:  "パスワードがメールアドレスと同じです。別のものにしてください。",
-		PasswordCommon: "真っ先に推測されるパスワードの一つです。別のものにしてください。",
+		PasswordCommon: "とても推測されやすいパスワードです。別のものにしてください。",
 		PasswordDiffer: "二つのパスワードが一致しません。両方とももう一度入力してください。",
 
 		SetupGoneTitle:  "この初期設定リンクは使えません",

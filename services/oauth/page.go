@@ -119,7 +119,7 @@ func problemText(known *refusal, japanese bool) problemView {
 	case errUnknownClient:
 		text = pair{
 			problemView{Title: "This app is not known here", Text: "The app that sent you here has no registration on this server, or it has expired. In the app, remove the connection to Paput and connect again."},
-			problemView{Title: "このアプリは登録されていません", Text: "開こうとしたアプリは、このサーバーに登録されていないか、登録の期限が切れています。アプリ側で Paput との接続を削除し、もう一度接続してください。"},
+			problemView{Title: "このアプリは登録されていません", Text: "接続しようとしたアプリは、このサーバーに登録されていないか、登録の期限が切れています。アプリ側で Paput との接続を削除し、もう一度接続してください。"},
 		}
 	case errUnknownRedirect:
 		text = pair{
