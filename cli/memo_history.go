@@ -21,6 +21,9 @@ func (a *app) memoHistoryCommand() *cobra.Command {
 			if cmd.Flags().Changed("revision") && req.Revision < 1 {
 				return usagef("--revision counts from 1")
 			}
+			if req.PageSize < 1 {
+				return usagef("--limit counts from 1")
+			}
 			req.Id = arg[0]
 			memos, s, err := a.memos()
 			if err != nil {

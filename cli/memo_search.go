@@ -35,6 +35,9 @@ memo, with tabs between id, date, title and snippet.`,
 				}
 				*fields[i] = t
 			}
+			if limit < 1 {
+				return usagef("--limit counts from 1")
+			}
 			req.Query = strings.Join(words, " ")
 			req.PageSize = limit
 			memos, s, err := a.memos()

@@ -210,6 +210,8 @@ func TestHistoryAndCategories(t *testing.T) {
 	has(t, p.ok("memo", "history", memo1, "--revision", "1"), "# Two")
 	p.fails(4, "has no revision 9", "memo", "history", memo1, "--revision", "9")
 	p.fails(2, "counts from 1", "memo", "history", memo1, "--revision", "0")
+	p.fails(2, "--limit counts from 1", "memo", "history", memo1, "--limit", "0")
+	p.fails(2, "--limit counts from 1", "memo", "search", "--limit", "0")
 	p.fails(4, "memo memo_x not found", "memo", "history", "memo_x")
 	if got, want := p.ok("memo", "categories"), "MEMOS  CATEGORY\n12     運用\n3      Go\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
