@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
 	"html/template"
 	"net"
@@ -76,13 +78,23 @@ func (c *callback) serve(ctx context.Context) error {
 	return err
 }
 
+// style makes the page look like the server's. The page's policy allows it by its hash, so that nothing else can be styled.
+const style = `body{max-width:36rem;margin:15vh auto;padding:0 1rem;font:1rem/1.6 system-ui,"Hiragino Sans","Noto Sans JP","Yu Gothic UI",sans-serif}h1{font-size:1.5rem;line-height:1.3}`
+
+// policy lets the page show its own style and nothing else.
+func policy() string {
+	hash := sha256.Sum256([]byte(style))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(hash[:]) + "'; frame-ancestors 'none'; base-uri 'none'"
+}
+
 // page is what the browser shows at the end.
 var page = template.Must(template.New("").Parse(`<!doctype html>
 <html lang="{{.Lang}}">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <meta name="color-scheme" content="light dark">
-<title>Paput</title>
+<title>{{.Title}} – Paput</title>
+<style>` + style + `</style>
 <h1>{{.Title}}</h1>
 <p>{{.Text}}</p>
 `))
@@ -103,7 +115,7 @@ func writePage(w http.ResponseWriter, r *http.Request, status int, err error) {
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
-	h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'; base-uri 'none'")
+	h.Set("Content-Security-Policy", policy())
 	h.Set("Referrer-Policy", "no-referrer") // the address has the code in it
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
