@@ -45,7 +45,7 @@ func TestConsentPage(t *testing.T) {
 		{"English", b.begin(hostile.query()), "", []string{
 			`<html lang="en">`, "Connect “<bdi>&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;</bdi>”?", "<strong>Unverified app.</strong>",
 			"<strong>on this computer</strong> (127.0.0.1)", "<dd>acct_1@example.com</dd>", "<dd>" + w.url + "</dd>",
-			`<label for="paput.read"><input type="checkbox" id="paput.read" name="scope" value="paput.read" checked> <span>Read and search your memos and notes</span></label>`,
+			`<label for="paput.read"><input type="checkbox" id="paput.read" name="scope" value="paput.read" checked> <span>Read and search your memos and notes, and see your e-mail address</span></label>`,
 			`<button class="primary" type="submit" name="decision" value="approve">Allow</button>`,
 			`<button class="quiet" type="submit" name="decision" value="deny">Don’t allow</button>`,
 			`<meta name="viewport"`, `<link rel="stylesheet" href="/assets/paput.css">`,
