@@ -1,10 +1,12 @@
 package oauth_test
 
 import (
+	"fmt"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -59,10 +61,11 @@ func BenchmarkRegister(b *testing.B) {
 	b.ReportAllocs()
 	cpu(b)
 	b.SetParallelism(32)
+	var n atomic.Int64
 	b.RunParallel(func(pb *testing.PB) {
 		for pb.Next() {
-			r := httptest.NewRequest(http.MethodPost, "/register",
-				strings.NewReader(`{"redirect_uris":["http://localhost/cb"],"token_endpoint_auth_method":"none","client_name":"Bench"}`))
+			r := httptest.NewRequest(http.MethodPost, "/register", strings.NewReader(fmt.Sprintf(
+				`{"redirect_uris":["http://localhost/cb"],"token_endpoint_auth_method":"none","client_name":"Bench %d"}`, n.Add(1))))
 			r.Header.Set("Content-Type", "application/json")
 			recorded := httptest.NewRecorder()
 			h.ServeHTTP(recorded, r)

@@ -38,6 +38,10 @@ func clientDeleted() *oauthv1.ClientEvent {
 	return &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_Deleted{Deleted: &oauthv1.ClientDeleted{}}}
 }
 
+func registrationRepeated() *oauthv1.ClientEvent {
+	return &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_RegistrationRepeated{RegistrationRepeated: &oauthv1.RegistrationRepeated{}}}
+}
+
 func consentGranted(e *oauthv1.ConsentGranted) *oauthv1.GrantEvent {
 	return &oauthv1.GrantEvent{Event: &oauthv1.GrantEvent_ConsentGranted{ConsentGranted: e}}
 }

@@ -25,6 +25,8 @@ type Lifetimes struct {
 	// Grace is how long an exchanged refresh token is answered with the same successor again, at most 300 seconds (30
 	// seconds). Several processes that share one token refresh at nearly the same time and none may be logged out.
 	Grace time.Duration
+	// Unused is how long a registration lasts that nobody has used: redeemed a code, that is, or refreshed a token (24 hours).
+	Unused time.Duration
 }
 
 // grant is what decisions need to know of one authorization.

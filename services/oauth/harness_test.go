@@ -54,6 +54,7 @@ type world struct {
 	url    string // the public URL
 	logged *lockedBuffer
 	ids    atomic.Int64
+	apps   atomic.Int64
 }
 
 type lockedBuffer struct {
@@ -231,7 +232,8 @@ func (w *world) registerBody(body string) reply {
 // register registers a client from its metadata, a public one with a loopback redirect URI where nothing is said.
 func (w *world) register(metadata map[string]any) *app {
 	w.Helper()
-	m := map[string]any{"redirect_uris": []string{loopbackRedirect}, "token_endpoint_auth_method": "none", "client_name": "Test app"}
+	// No two are equal, so that none is given back for another.
+	m := map[string]any{"software_id": fmt.Sprint(w.apps.Add(1)), "redirect_uris": []string{loopbackRedirect}, "token_endpoint_auth_method": "none", "client_name": "Test app"}
 	for k, v := range metadata {
 		m[k] = v
 	}

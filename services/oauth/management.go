@@ -68,6 +68,9 @@ func (s *Server) showRegistration(w http.ResponseWriter, r *http.Request, token 
 		return err
 	}
 	answer, err := loadRegistration(find, id)
+	if errors.Is(err, errAbsent) {
+		return errRegistrationToken // it has just ceased to be
+	}
 	if err != nil {
 		return err
 	}
@@ -118,7 +121,7 @@ func checkRegistrationToken(find finder, id, token string) error {
 	return nil
 }
 
-// loadRegistration reads what a client registered; errRegistrationToken when it has just ceased to be.
+// loadRegistration reads what a client registered; errAbsent when there is no such client.
 func loadRegistration(find finder, id string) (registered, error) {
 	answer := registered{ClientID: id}
 	var redirectURIs, grantTypes string
@@ -128,10 +131,7 @@ func loadRegistration(find finder, id string) (registered, error) {
 		Scan(&answer.Name, &answer.AuthMethod, &redirectURIs, &grantTypes,
 			&answer.ApplicationType, &answer.SoftwareID, &answer.SoftwareVersion, &registeredAt)
 	if err != nil {
-		if err = absent("find the registration", err); errors.Is(err, errAbsent) {
-			err = errRegistrationToken
-		}
-		return registered{}, err
+		return registered{}, absent("find the registration", err)
 	}
 	answer.IssuedAt = fromMillis(registeredAt).Unix()
 	answer.RedirectURIs, answer.GrantTypes = strings.Fields(redirectURIs), strings.Fields(grantTypes)

@@ -89,6 +89,7 @@ type Server struct {
 	pages         *template.Template
 	protocol      http.Handler // of op
 	registrations *limiter
+	lately        cache[string]  // ids of clients, by what was registered and from where
 	clients       cache[*client] // public ones, by id
 	callers       cache[remembered]
 }
@@ -173,6 +174,7 @@ func (c *Config) setDefaults() {
 	l.Access = orDefault(c.AccessTTL, orDefault(l.Access, 15*time.Minute))
 	l.Refresh = orDefault(l.Refresh, 30*24*time.Hour)
 	l.Grant = orDefault(l.Grant, 90*24*time.Hour)
+	l.Unused = orDefault(l.Unused, 24*time.Hour)
 	l.Grace = max(orDefault(l.Grace, 30*time.Second), 0)
 	if c.RegisterRate == 0 {
 		c.RegisterRate = 0.5

@@ -24,7 +24,8 @@ CREATE TABLE oauth_clients (
 	software_id TEXT NOT NULL,
 	software_version TEXT NOT NULL,
 	token_hash TEXT NOT NULL,
-	registered_at INTEGER NOT NULL
+	registered_at INTEGER NOT NULL,
+	used_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE oauth_answers (
 	transaction_id TEXT PRIMARY KEY,
@@ -68,7 +69,7 @@ CREATE INDEX oauth_access_tokens_by_grant ON oauth_access_tokens (grant_id, expi
 func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "oauth",
-		Version: 2,
+		Version: 3,
 		Kinds:   []string{kindClient, kindGrant},
 		Schema:  schema,
 		Tables: []string{
@@ -96,11 +97,14 @@ func applyClient(tx *eventlog.Tx, id string, e *oauthv1.ClientEvent, now time.Ti
 	case *oauthv1.ClientEvent_Registered:
 		c := e.Registered
 		return exec(tx, `INSERT INTO oauth_clients (id, name, auth_method, secret_hash, redirect_uris, grant_types,
-			application_type, software_id, software_version, token_hash, registered_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			application_type, software_id, software_version, token_hash, registered_at, used_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
 			id, c.GetName(), c.GetAuthMethod(), key(c.GetSecretHash()), list(c.GetRedirectUris()), list(c.GetGrantTypes()),
 			c.GetApplicationType(), c.GetSoftwareId(), c.GetSoftwareVersion(), key(c.GetRegistrationTokenHash()), millis(now))
 	case *oauthv1.ClientEvent_Deleted:
 		return exec(tx, `DELETE FROM oauth_clients WHERE id = ?`, id)
+	case *oauthv1.ClientEvent_RegistrationRepeated:
+		return exec(tx, `UPDATE oauth_clients SET token_hash = '' WHERE id = ?`, id)
 	default:
 		return nil
 	}
@@ -117,7 +121,7 @@ func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Re
 		return exec(tx, `INSERT INTO oauth_codes (hash, grant_id, challenge, expires_at, spent) VALUES (?, ?, ?, ?, ?)`,
 			key(c.GetCodeHash()), id, key(c.GetCodeChallenge()), millis(c.GetExpireTime().AsTime()), unspent)
 	case *oauthv1.GrantEvent_CodeRedeemed:
-		return applyRedeemed(tx, id, e.CodeRedeemed)
+		return applyRedeemed(tx, id, e.CodeRedeemed, r.Time)
 	case *oauthv1.GrantEvent_CodeRefused:
 		return exec(tx, `UPDATE oauth_codes SET spent = ? WHERE hash = ?`, refused, key(e.CodeRefused.GetCodeHash()))
 	case *oauthv1.GrantEvent_TokenRefreshed:
@@ -148,7 +152,10 @@ func applyAnswer(tx *eventlog.Tx, transactionID string, expires, now time.Time) 
 	return exec(tx, `INSERT INTO oauth_answers (transaction_id, expires_at) VALUES (?, ?)`, transactionID, millis(expires))
 }
 
-func applyRedeemed(tx *eventlog.Tx, id string, c *oauthv1.CodeRedeemed) error {
+func applyRedeemed(tx *eventlog.Tx, id string, c *oauthv1.CodeRedeemed, now time.Time) error {
+	if err := applyUse(tx, id, now); err != nil {
+		return err
+	}
 	if err := exec(tx, `UPDATE oauth_codes SET spent = ? WHERE hash = ?`, redeemed, key(c.GetCodeHash())); err != nil {
 		return err
 	}
@@ -164,10 +171,22 @@ func applyRedeemed(tx *eventlog.Tx, id string, c *oauthv1.CodeRedeemed) error {
 	return insertAccess(tx, id, c.GetAccessToken())
 }
 
+// useResolution is how exactly it is known when a client was last used: most of the time nothing is written.
+const useResolution = time.Hour
+
+// applyUse remembers that the client of a grant is in use. A client of a metadata document has no row.
+func applyUse(tx *eventlog.Tx, grantID string, now time.Time) error {
+	return exec(tx, `UPDATE oauth_clients SET used_at = ? WHERE id = (SELECT client_id FROM oauth_grants WHERE id = ?) AND used_at <= ?`,
+		millis(now), grantID, millis(now.Add(-useResolution)))
+}
+
 // pruneEvery is how many events of a grant pass before its expired tokens are forgotten.
 const pruneEvery = 16
 
 func applyRefreshed(tx *eventlog.Tx, id string, e *oauthv1.TokenRefreshed, r eventlog.Record) error {
+	if err := applyUse(tx, id, r.Time); err != nil {
+		return err
+	}
 	err := exec(tx, `UPDATE oauth_refresh_tokens SET rotated_at = ? WHERE hash = ?`,
 		millis(r.Time), key(e.GetRefreshTokenHash()))
 	if err != nil {

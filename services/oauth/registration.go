@@ -1,6 +1,7 @@
 package oauth
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -172,7 +173,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		s.refuse(w, r, err)
 		return
 	}
-	answer, err := s.record(r, metadata)
+	answer, err := s.admit(r, metadata)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -181,7 +182,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 }
 
 // record keeps the client and returns what it must know.
-func (s *Server) record(r *http.Request, m clientMetadata) (registered, error) {
+func (s *Server) record(ctx context.Context, m clientMetadata) (registered, error) {
 	now := s.now()
 	answer := registered{ClientID: s.newID("client"), IssuedAt: now.Unix(), Token: newSecret(registrationPrefix), clientMetadata: m}
 	answer.ClientURI = s.clientURI(answer.ClientID)
@@ -201,13 +202,13 @@ func (s *Server) record(r *http.Request, m clientMetadata) (registered, error) {
 		answer.SecretsExpires = new(int64) // 0: never
 		event.SecretHash = hashSecret(answer.ClientSecret)
 	}
-	err := s.do(r.Context(), func(tx *eventlog.Tx) error {
+	err := s.do(ctx, func(tx *eventlog.Tx) error {
 		return tx.Append(kindClient+"/"+answer.ClientID, clientRegistered(event))
 	})
 	if err != nil {
 		return registered{}, err
 	}
-	s.logger.InfoContext(r.Context(), "client registered", "client_id", answer.ClientID, "auth_method", m.AuthMethod)
+	s.logger.InfoContext(ctx, "client registered", "client_id", answer.ClientID, "auth_method", m.AuthMethod)
 	return answer, nil
 }
 

@@ -149,6 +149,7 @@ type ClientEvent struct {
 	//
 	//	*ClientEvent_Registered
 	//	*ClientEvent_Deleted
+	//	*ClientEvent_RegistrationRepeated
 	Event         isClientEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -209,6 +210,15 @@ func (x *ClientEvent) GetDeleted() *ClientDeleted {
 	return nil
 }
 
+func (x *ClientEvent) GetRegistrationRepeated() *RegistrationRepeated {
+	if x != nil {
+		if x, ok := x.Event.(*ClientEvent_RegistrationRepeated); ok {
+			return x.RegistrationRepeated
+		}
+	}
+	return nil
+}
+
 type isClientEvent_Event interface {
 	isClientEvent_Event()
 }
@@ -223,9 +233,16 @@ type ClientEvent_Deleted struct {
 	Deleted *ClientDeleted `protobuf:"bytes,2,opt,name=deleted,proto3,oneof"`
 }
 
+type ClientEvent_RegistrationRepeated struct {
+	// An equal registration was answered with this client.
+	RegistrationRepeated *RegistrationRepeated `protobuf:"bytes,3,opt,name=registration_repeated,json=registrationRepeated,proto3,oneof"`
+}
+
 func (*ClientEvent_Registered) isClientEvent_Event() {}
 
 func (*ClientEvent_Deleted) isClientEvent_Event() {}
+
+func (*ClientEvent_RegistrationRepeated) isClientEvent_Event() {}
 
 // ClientRegistered says that an app registered itself (RFC 7591).
 type ClientRegistered struct {
@@ -382,6 +399,45 @@ func (*ClientDeleted) Descriptor() ([]byte, []int) {
 	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{2}
 }
 
+// RegistrationRepeated says that an equal registration came from the same address before this one was used, and was given
+// this client. Nobody can tell whether it was the same requester, so the registration token is void: neither may end what
+// the other relies on. It is said once, the first time.
+type RegistrationRepeated struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RegistrationRepeated) Reset() {
+	*x = RegistrationRepeated{}
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RegistrationRepeated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RegistrationRepeated) ProtoMessage() {}
+
+func (x *RegistrationRepeated) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RegistrationRepeated.ProtoReflect.Descriptor instead.
+func (*RegistrationRepeated) Descriptor() ([]byte, []int) {
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{3}
+}
+
 // GrantEvent is something that happened to one authorization: from a person's answer to an app's request, over the codes
 // and tokens made from it, to its end.
 type GrantEvent struct {
@@ -407,7 +463,7 @@ type GrantEvent struct {
 
 func (x *GrantEvent) Reset() {
 	*x = GrantEvent{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +475,7 @@ func (x *GrantEvent) String() string {
 func (*GrantEvent) ProtoMessage() {}
 
 func (x *GrantEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +488,7 @@ func (x *GrantEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantEvent.ProtoReflect.Descriptor instead.
 func (*GrantEvent) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{3}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GrantEvent) GetEvent() isGrantEvent_Event {
@@ -631,7 +687,7 @@ type ConsentGranted struct {
 
 func (x *ConsentGranted) Reset() {
 	*x = ConsentGranted{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -643,7 +699,7 @@ func (x *ConsentGranted) String() string {
 func (*ConsentGranted) ProtoMessage() {}
 
 func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -656,7 +712,7 @@ func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentGranted.ProtoReflect.Descriptor instead.
 func (*ConsentGranted) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{4}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ConsentGranted) GetTransactionId() string {
@@ -738,7 +794,7 @@ type ConsentDenied struct {
 
 func (x *ConsentDenied) Reset() {
 	*x = ConsentDenied{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -750,7 +806,7 @@ func (x *ConsentDenied) String() string {
 func (*ConsentDenied) ProtoMessage() {}
 
 func (x *ConsentDenied) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -763,7 +819,7 @@ func (x *ConsentDenied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentDenied.ProtoReflect.Descriptor instead.
 func (*ConsentDenied) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{5}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ConsentDenied) GetTransactionId() string {
@@ -830,7 +886,7 @@ type CodeIssued struct {
 
 func (x *CodeIssued) Reset() {
 	*x = CodeIssued{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -842,7 +898,7 @@ func (x *CodeIssued) String() string {
 func (*CodeIssued) ProtoMessage() {}
 
 func (x *CodeIssued) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -855,7 +911,7 @@ func (x *CodeIssued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeIssued.ProtoReflect.Descriptor instead.
 func (*CodeIssued) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{6}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CodeIssued) GetCodeHash() []byte {
@@ -894,7 +950,7 @@ type AccessToken struct {
 
 func (x *AccessToken) Reset() {
 	*x = AccessToken{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -906,7 +962,7 @@ func (x *AccessToken) String() string {
 func (*AccessToken) ProtoMessage() {}
 
 func (x *AccessToken) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -919,7 +975,7 @@ func (x *AccessToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessToken.ProtoReflect.Descriptor instead.
 func (*AccessToken) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{7}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *AccessToken) GetHash() []byte {
@@ -956,7 +1012,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -968,7 +1024,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -981,7 +1037,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{8}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *RefreshToken) GetHash() []byte {
@@ -1015,7 +1071,7 @@ type CodeRedeemed struct {
 
 func (x *CodeRedeemed) Reset() {
 	*x = CodeRedeemed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1027,7 +1083,7 @@ func (x *CodeRedeemed) String() string {
 func (*CodeRedeemed) ProtoMessage() {}
 
 func (x *CodeRedeemed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1040,7 +1096,7 @@ func (x *CodeRedeemed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeRedeemed.ProtoReflect.Descriptor instead.
 func (*CodeRedeemed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{9}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CodeRedeemed) GetCodeHash() []byte {
@@ -1084,7 +1140,7 @@ type CodeRefused struct {
 
 func (x *CodeRefused) Reset() {
 	*x = CodeRefused{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1152,7 @@ func (x *CodeRefused) String() string {
 func (*CodeRefused) ProtoMessage() {}
 
 func (x *CodeRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1165,7 @@ func (x *CodeRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeRefused.ProtoReflect.Descriptor instead.
 func (*CodeRefused) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{10}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CodeRefused) GetCodeHash() []byte {
@@ -1137,7 +1193,7 @@ type CodeReplayed struct {
 
 func (x *CodeReplayed) Reset() {
 	*x = CodeReplayed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1205,7 @@ func (x *CodeReplayed) String() string {
 func (*CodeReplayed) ProtoMessage() {}
 
 func (x *CodeReplayed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1218,7 @@ func (x *CodeReplayed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeReplayed.ProtoReflect.Descriptor instead.
 func (*CodeReplayed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{11}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CodeReplayed) GetCodeHash() []byte {
@@ -1187,7 +1243,7 @@ type TokenRefreshed struct {
 
 func (x *TokenRefreshed) Reset() {
 	*x = TokenRefreshed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1255,7 @@ func (x *TokenRefreshed) String() string {
 func (*TokenRefreshed) ProtoMessage() {}
 
 func (x *TokenRefreshed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1268,7 @@ func (x *TokenRefreshed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRefreshed.ProtoReflect.Descriptor instead.
 func (*TokenRefreshed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{12}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *TokenRefreshed) GetRefreshTokenHash() []byte {
@@ -1249,7 +1305,7 @@ type RefreshRepeated struct {
 
 func (x *RefreshRepeated) Reset() {
 	*x = RefreshRepeated{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1261,7 +1317,7 @@ func (x *RefreshRepeated) String() string {
 func (*RefreshRepeated) ProtoMessage() {}
 
 func (x *RefreshRepeated) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1274,7 +1330,7 @@ func (x *RefreshRepeated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRepeated.ProtoReflect.Descriptor instead.
 func (*RefreshRepeated) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{13}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *RefreshRepeated) GetRefreshTokenHash() []byte {
@@ -1304,7 +1360,7 @@ type RefreshReused struct {
 
 func (x *RefreshReused) Reset() {
 	*x = RefreshReused{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1316,7 +1372,7 @@ func (x *RefreshReused) String() string {
 func (*RefreshReused) ProtoMessage() {}
 
 func (x *RefreshReused) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1329,7 +1385,7 @@ func (x *RefreshReused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshReused.ProtoReflect.Descriptor instead.
 func (*RefreshReused) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{14}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RefreshReused) GetRefreshTokenHash() []byte {
@@ -1357,7 +1413,7 @@ type GrantRevoked struct {
 
 func (x *GrantRevoked) Reset() {
 	*x = GrantRevoked{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1369,7 +1425,7 @@ func (x *GrantRevoked) String() string {
 func (*GrantRevoked) ProtoMessage() {}
 
 func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1382,7 +1438,7 @@ func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantRevoked.ProtoReflect.Descriptor instead.
 func (*GrantRevoked) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{15}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *GrantRevoked) GetReason() RevokeReason {
@@ -1396,12 +1452,13 @@ var File_paput_oauth_v1_oauth_events_proto protoreflect.FileDescriptor
 
 const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\n" +
-	"!paput/oauth/v1/oauth_events.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x95\x01\n" +
+	"!paput/oauth/v1/oauth_events.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n" +
 	"\vClientEvent\x12B\n" +
 	"\n" +
 	"registered\x18\x01 \x01(\v2 .paput.oauth.v1.ClientRegisteredH\x00R\n" +
 	"registered\x129\n" +
-	"\adeleted\x18\x02 \x01(\v2\x1d.paput.oauth.v1.ClientDeletedH\x00R\adeletedB\a\n" +
+	"\adeleted\x18\x02 \x01(\v2\x1d.paput.oauth.v1.ClientDeletedH\x00R\adeleted\x12[\n" +
+	"\x15registration_repeated\x18\x03 \x01(\v2$.paput.oauth.v1.RegistrationRepeatedH\x00R\x14registrationRepeatedB\a\n" +
 	"\x05event\"\xe7\x02\n" +
 	"\x10ClientRegistered\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
@@ -1417,7 +1474,8 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"softwareId\x12)\n" +
 	"\x10software_version\x18\b \x01(\tR\x0fsoftwareVersion\x12;\n" +
 	"\x17registration_token_hash\x18\t \x01(\fB\x03\x80\x01\x01R\x15registrationTokenHash\"\x0f\n" +
-	"\rClientDeleted\"\xce\x05\n" +
+	"\rClientDeleted\"\x16\n" +
+	"\x14RegistrationRepeated\"\xce\x05\n" +
 	"\n" +
 	"GrantEvent\x12I\n" +
 	"\x0fconsent_granted\x18\x01 \x01(\v2\x1e.paput.oauth.v1.ConsentGrantedH\x00R\x0econsentGranted\x12F\n" +
@@ -1516,60 +1574,62 @@ func file_paput_oauth_v1_oauth_events_proto_rawDescGZIP() []byte {
 }
 
 var file_paput_oauth_v1_oauth_events_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_paput_oauth_v1_oauth_events_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_paput_oauth_v1_oauth_events_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
 var file_paput_oauth_v1_oauth_events_proto_goTypes = []any{
 	(CodeRefusal)(0),              // 0: paput.oauth.v1.CodeRefusal
 	(RevokeReason)(0),             // 1: paput.oauth.v1.RevokeReason
 	(*ClientEvent)(nil),           // 2: paput.oauth.v1.ClientEvent
 	(*ClientRegistered)(nil),      // 3: paput.oauth.v1.ClientRegistered
 	(*ClientDeleted)(nil),         // 4: paput.oauth.v1.ClientDeleted
-	(*GrantEvent)(nil),            // 5: paput.oauth.v1.GrantEvent
-	(*ConsentGranted)(nil),        // 6: paput.oauth.v1.ConsentGranted
-	(*ConsentDenied)(nil),         // 7: paput.oauth.v1.ConsentDenied
-	(*CodeIssued)(nil),            // 8: paput.oauth.v1.CodeIssued
-	(*AccessToken)(nil),           // 9: paput.oauth.v1.AccessToken
-	(*RefreshToken)(nil),          // 10: paput.oauth.v1.RefreshToken
-	(*CodeRedeemed)(nil),          // 11: paput.oauth.v1.CodeRedeemed
-	(*CodeRefused)(nil),           // 12: paput.oauth.v1.CodeRefused
-	(*CodeReplayed)(nil),          // 13: paput.oauth.v1.CodeReplayed
-	(*TokenRefreshed)(nil),        // 14: paput.oauth.v1.TokenRefreshed
-	(*RefreshRepeated)(nil),       // 15: paput.oauth.v1.RefreshRepeated
-	(*RefreshReused)(nil),         // 16: paput.oauth.v1.RefreshReused
-	(*GrantRevoked)(nil),          // 17: paput.oauth.v1.GrantRevoked
-	(*timestamppb.Timestamp)(nil), // 18: google.protobuf.Timestamp
+	(*RegistrationRepeated)(nil),  // 5: paput.oauth.v1.RegistrationRepeated
+	(*GrantEvent)(nil),            // 6: paput.oauth.v1.GrantEvent
+	(*ConsentGranted)(nil),        // 7: paput.oauth.v1.ConsentGranted
+	(*ConsentDenied)(nil),         // 8: paput.oauth.v1.ConsentDenied
+	(*CodeIssued)(nil),            // 9: paput.oauth.v1.CodeIssued
+	(*AccessToken)(nil),           // 10: paput.oauth.v1.AccessToken
+	(*RefreshToken)(nil),          // 11: paput.oauth.v1.RefreshToken
+	(*CodeRedeemed)(nil),          // 12: paput.oauth.v1.CodeRedeemed
+	(*CodeRefused)(nil),           // 13: paput.oauth.v1.CodeRefused
+	(*CodeReplayed)(nil),          // 14: paput.oauth.v1.CodeReplayed
+	(*TokenRefreshed)(nil),        // 15: paput.oauth.v1.TokenRefreshed
+	(*RefreshRepeated)(nil),       // 16: paput.oauth.v1.RefreshRepeated
+	(*RefreshReused)(nil),         // 17: paput.oauth.v1.RefreshReused
+	(*GrantRevoked)(nil),          // 18: paput.oauth.v1.GrantRevoked
+	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
 }
 var file_paput_oauth_v1_oauth_events_proto_depIdxs = []int32{
 	3,  // 0: paput.oauth.v1.ClientEvent.registered:type_name -> paput.oauth.v1.ClientRegistered
 	4,  // 1: paput.oauth.v1.ClientEvent.deleted:type_name -> paput.oauth.v1.ClientDeleted
-	6,  // 2: paput.oauth.v1.GrantEvent.consent_granted:type_name -> paput.oauth.v1.ConsentGranted
-	7,  // 3: paput.oauth.v1.GrantEvent.consent_denied:type_name -> paput.oauth.v1.ConsentDenied
-	8,  // 4: paput.oauth.v1.GrantEvent.code_issued:type_name -> paput.oauth.v1.CodeIssued
-	11, // 5: paput.oauth.v1.GrantEvent.code_redeemed:type_name -> paput.oauth.v1.CodeRedeemed
-	12, // 6: paput.oauth.v1.GrantEvent.code_refused:type_name -> paput.oauth.v1.CodeRefused
-	13, // 7: paput.oauth.v1.GrantEvent.code_replayed:type_name -> paput.oauth.v1.CodeReplayed
-	14, // 8: paput.oauth.v1.GrantEvent.token_refreshed:type_name -> paput.oauth.v1.TokenRefreshed
-	15, // 9: paput.oauth.v1.GrantEvent.refresh_repeated:type_name -> paput.oauth.v1.RefreshRepeated
-	16, // 10: paput.oauth.v1.GrantEvent.refresh_reused:type_name -> paput.oauth.v1.RefreshReused
-	17, // 11: paput.oauth.v1.GrantEvent.revoked:type_name -> paput.oauth.v1.GrantRevoked
-	18, // 12: paput.oauth.v1.ConsentGranted.transaction_expire_time:type_name -> google.protobuf.Timestamp
-	18, // 13: paput.oauth.v1.ConsentDenied.transaction_expire_time:type_name -> google.protobuf.Timestamp
-	18, // 14: paput.oauth.v1.CodeIssued.expire_time:type_name -> google.protobuf.Timestamp
-	18, // 15: paput.oauth.v1.AccessToken.expire_time:type_name -> google.protobuf.Timestamp
-	18, // 16: paput.oauth.v1.RefreshToken.expire_time:type_name -> google.protobuf.Timestamp
-	9,  // 17: paput.oauth.v1.CodeRedeemed.access_token:type_name -> paput.oauth.v1.AccessToken
-	10, // 18: paput.oauth.v1.CodeRedeemed.refresh_token:type_name -> paput.oauth.v1.RefreshToken
-	18, // 19: paput.oauth.v1.CodeRedeemed.grant_expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 20: paput.oauth.v1.CodeRefused.reason:type_name -> paput.oauth.v1.CodeRefusal
-	10, // 21: paput.oauth.v1.TokenRefreshed.successor:type_name -> paput.oauth.v1.RefreshToken
-	9,  // 22: paput.oauth.v1.TokenRefreshed.access_token:type_name -> paput.oauth.v1.AccessToken
-	9,  // 23: paput.oauth.v1.RefreshRepeated.access_token:type_name -> paput.oauth.v1.AccessToken
-	18, // 24: paput.oauth.v1.RefreshReused.rotate_time:type_name -> google.protobuf.Timestamp
-	1,  // 25: paput.oauth.v1.GrantRevoked.reason:type_name -> paput.oauth.v1.RevokeReason
-	26, // [26:26] is the sub-list for method output_type
-	26, // [26:26] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	5,  // 2: paput.oauth.v1.ClientEvent.registration_repeated:type_name -> paput.oauth.v1.RegistrationRepeated
+	7,  // 3: paput.oauth.v1.GrantEvent.consent_granted:type_name -> paput.oauth.v1.ConsentGranted
+	8,  // 4: paput.oauth.v1.GrantEvent.consent_denied:type_name -> paput.oauth.v1.ConsentDenied
+	9,  // 5: paput.oauth.v1.GrantEvent.code_issued:type_name -> paput.oauth.v1.CodeIssued
+	12, // 6: paput.oauth.v1.GrantEvent.code_redeemed:type_name -> paput.oauth.v1.CodeRedeemed
+	13, // 7: paput.oauth.v1.GrantEvent.code_refused:type_name -> paput.oauth.v1.CodeRefused
+	14, // 8: paput.oauth.v1.GrantEvent.code_replayed:type_name -> paput.oauth.v1.CodeReplayed
+	15, // 9: paput.oauth.v1.GrantEvent.token_refreshed:type_name -> paput.oauth.v1.TokenRefreshed
+	16, // 10: paput.oauth.v1.GrantEvent.refresh_repeated:type_name -> paput.oauth.v1.RefreshRepeated
+	17, // 11: paput.oauth.v1.GrantEvent.refresh_reused:type_name -> paput.oauth.v1.RefreshReused
+	18, // 12: paput.oauth.v1.GrantEvent.revoked:type_name -> paput.oauth.v1.GrantRevoked
+	19, // 13: paput.oauth.v1.ConsentGranted.transaction_expire_time:type_name -> google.protobuf.Timestamp
+	19, // 14: paput.oauth.v1.ConsentDenied.transaction_expire_time:type_name -> google.protobuf.Timestamp
+	19, // 15: paput.oauth.v1.CodeIssued.expire_time:type_name -> google.protobuf.Timestamp
+	19, // 16: paput.oauth.v1.AccessToken.expire_time:type_name -> google.protobuf.Timestamp
+	19, // 17: paput.oauth.v1.RefreshToken.expire_time:type_name -> google.protobuf.Timestamp
+	10, // 18: paput.oauth.v1.CodeRedeemed.access_token:type_name -> paput.oauth.v1.AccessToken
+	11, // 19: paput.oauth.v1.CodeRedeemed.refresh_token:type_name -> paput.oauth.v1.RefreshToken
+	19, // 20: paput.oauth.v1.CodeRedeemed.grant_expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 21: paput.oauth.v1.CodeRefused.reason:type_name -> paput.oauth.v1.CodeRefusal
+	11, // 22: paput.oauth.v1.TokenRefreshed.successor:type_name -> paput.oauth.v1.RefreshToken
+	10, // 23: paput.oauth.v1.TokenRefreshed.access_token:type_name -> paput.oauth.v1.AccessToken
+	10, // 24: paput.oauth.v1.RefreshRepeated.access_token:type_name -> paput.oauth.v1.AccessToken
+	19, // 25: paput.oauth.v1.RefreshReused.rotate_time:type_name -> google.protobuf.Timestamp
+	1,  // 26: paput.oauth.v1.GrantRevoked.reason:type_name -> paput.oauth.v1.RevokeReason
+	27, // [27:27] is the sub-list for method output_type
+	27, // [27:27] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_paput_oauth_v1_oauth_events_proto_init() }
@@ -1580,8 +1640,9 @@ func file_paput_oauth_v1_oauth_events_proto_init() {
 	file_paput_oauth_v1_oauth_events_proto_msgTypes[0].OneofWrappers = []any{
 		(*ClientEvent_Registered)(nil),
 		(*ClientEvent_Deleted)(nil),
+		(*ClientEvent_RegistrationRepeated)(nil),
 	}
-	file_paput_oauth_v1_oauth_events_proto_msgTypes[3].OneofWrappers = []any{
+	file_paput_oauth_v1_oauth_events_proto_msgTypes[4].OneofWrappers = []any{
 		(*GrantEvent_ConsentGranted)(nil),
 		(*GrantEvent_ConsentDenied)(nil),
 		(*GrantEvent_CodeIssued)(nil),
@@ -1599,7 +1660,7 @@ func file_paput_oauth_v1_oauth_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_oauth_v1_oauth_events_proto_rawDesc), len(file_paput_oauth_v1_oauth_events_proto_rawDesc)),
 			NumEnums:      2,
-			NumMessages:   16,
+			NumMessages:   17,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
