@@ -49,9 +49,6 @@ func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(conte
 	if err := cfg.checkAddress(); err != nil {
 		return err
 	}
-	if err := cfg.findData(); err != nil {
-		return err
-	}
 	lock, err := cfg.lockData()
 	if errors.Is(err, errInUse) {
 		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -137,6 +134,9 @@ func accountListCommand(cfg *config, log *slog.Logger) *cobra.Command {
 		Short: "List the accounts",
 		Args:  cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.findData(); err != nil {
+				return err
+			}
 			return administer(cmd.Context(), *cfg, log, func(ctx context.Context, client accountv1connect.AccountAdminServiceClient) error {
 				res, err := client.ListAccounts(ctx, &accountv1.ListAccountsRequest{})
 				if err != nil {

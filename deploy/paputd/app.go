@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -40,6 +41,9 @@ import (
 
 // drainTime is how long calls in progress may take to finish once the server stops.
 const drainTime = 2 * time.Second
+
+// greetTime is how long the greeting waits for JetStream.
+const greetTime = 3 * time.Second
 
 // readTime is how long a request may take to arrive, so that nobody can hold connections for ever by sending slowly. An
 // answer may take longer.
@@ -211,7 +215,7 @@ func (a *app) ready(ctx context.Context) error {
 	return a.relay.Health()
 }
 
-// run serves until ctx is done, then drains and stops; started is called once, when the server answers. It returns nil after
+// run serves until ctx is done, then drains and stops; started is called once, when the server is ready. It returns nil after
 // an orderly stop.
 func (a *app) run(ctx context.Context, started func(context.Context) error) error {
 	defer a.close()
@@ -219,14 +223,35 @@ func (a *app) run(ctx context.Context, started func(context.Context) error) erro
 	ground, stopGround := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopGround()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return a.events.Run(ground) })
+	group.Go(func() error {
+		if err := a.events.Run(ground); err != nil {
+			return fmt.Errorf("%w; what was acknowledged is safe: mend the cause, such as a full disk, and start again", err)
+		}
+		return nil
+	})
 	group.Go(func() error { return a.relay.Run(ground) })
 	group.Go(func() error {
 		defer stopGround()
 		return a.serve(ctx)
 	})
-	group.Go(func() error { return started(ctx) })
+	group.Go(func() error {
+		a.awaitReady(ctx)
+		return started(ctx)
+	})
 	return group.Wait()
+}
+
+// awaitReady waits until the server can do its work, or is stopped, or greetTime has passed: an external NATS cluster may
+// be away for longer, and everything else works without it.
+func (a *app) awaitReady(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, greetTime)
+	defer cancel()
+	for a.ready(ctx) != nil && ctx.Err() == nil {
+		select {
+		case <-ctx.Done():
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // serve answers on the public address and the admin socket until ctx is done.
@@ -256,11 +281,13 @@ func (a *app) serve(ctx context.Context) error {
 		<-ctx.Done()
 		drain, cancel := context.WithTimeout(context.WithoutCancel(ctx), drainTime)
 		defer cancel()
-		_ = admin.Shutdown(drain)
+		var stopping sync.WaitGroup
+		stopping.Go(func() { _ = admin.Shutdown(drain) })
 		if front.Shutdown(drain) != nil {
 			cancelCalls()
 			_ = front.Close()
 		}
+		stopping.Wait()
 		return nil
 	})
 	return group.Wait()

@@ -35,6 +35,9 @@ func startNATS(dir, listen string) (*embeddedNATS, error) {
 	if err != nil {
 		return nil, fmt.Errorf("--nats-listen %q: give an address and a port, such as 127.0.0.1:4222", listen)
 	}
+	if !isLoopback(host) {
+		return nil, fmt.Errorf("--nats-listen %s: the embedded NATS server has no TLS and stays on loopback; off it, use a cluster with --nats-url", listen)
+	}
 	// The library would retry a busy port for a while and then only log.
 	if port != 0 {
 		l, err := net.Listen("tcp", listen) //nolint:noctx // closed at once

@@ -94,7 +94,7 @@ func english() texts {
 		HomeIntro:       "Your account:",
 		ConnectTitle:    "Next: connect a client",
 		ConnectIntro:    "Give your assistant the address of this server. It opens this browser, where you choose what it may do.",
-		ConnectURL:      "Claude, ChatGPT and others that take a URL",
+		ConnectURL:      "Others that take a URL",
 		ConnectProgram:  "Assistants that start a program",
 		ConnectTerminal: "Your terminal",
 
@@ -161,7 +161,7 @@ func japanese() texts {
 		HomeIntro:       "アカウント：",
 		ConnectTitle:    "次に、クライアントを接続します",
 		ConnectIntro:    "お使いのアシスタントに、このサーバーのアドレスを登録してください。ブラウザーが開くので、許可する内容を選べます。",
-		ConnectURL:      "Claude、ChatGPT など、URL を登録するアシスタント",
+		ConnectURL:      "URL を登録するアシスタント",
 		ConnectProgram:  "プログラムを起動して接続するアシスタント",
 		ConnectTerminal: "ターミナル",
 

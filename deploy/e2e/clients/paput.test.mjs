@@ -21,7 +21,7 @@ after(async () => {
 
 for (const { locale, decision, heading, code, said } of [
   { locale: 'en-GB', decision: 'deny', heading: 'The log-in did not work', code: 7, said: /access was denied in the browser/ },
-  { locale: 'ja-JP', decision: 'approve', heading: 'ログインしました', code: 0, said: /Logged in to http:\/\/localhost:\d+ as aiko@example\.com\./ },
+  { locale: 'ja-JP', decision: 'approve', heading: 'サインインしました', code: 0, said: /Logged in to http:\/\/localhost:\d+ as aiko@example\.com\./ },
 ]) {
   test(`paput login opens the browser (${locale}, ${decision})`, { timeout: 120_000 }, async () => {
     const { env, opened } = await desktop(path.join(server.home, locale));
