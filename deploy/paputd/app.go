@@ -61,6 +61,7 @@ type app struct {
 	conn     *nats.Conn
 	relay    *relay.Relay
 	accounts *account.Service
+	oauth    *oauth.Server
 	edge     *mcp.Server
 	front    http.Handler
 	admin    http.Handler
@@ -144,7 +145,7 @@ func (a *app) wire(key []byte) (err error) {
 	a.accounts = account.New(account.Config{
 		Log: a.events, PublicURL: a.cfg.publicURL, Now: time.Now, NewID: newID, Logger: a.log,
 	})
-	authority, err := oauth.New(oauth.Config{
+	a.oauth, err = oauth.New(oauth.Config{
 		Log: a.events, PublicURL: a.cfg.publicURL, Key: key, SignedIn: signedIn(a.accounts), Now: time.Now, NewID: newID,
 		Logger: a.log, AccessTTL: a.cfg.accessTTL,
 	})
@@ -152,10 +153,10 @@ func (a *app) wire(key []byte) (err error) {
 		return err
 	}
 	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
-	server := rpc.NewServer(rpc.Config{Auth: authority, Log: a.log, Codes: codes})
+	server := rpc.NewServer(rpc.Config{Auth: a.oauth, Log: a.log, Codes: codes})
 	memov1connect.RegisterMemoServiceHandler(server, memo.New(memo.Config{Log: a.events, Now: time.Now, NewID: newID}))
 	accountv1connect.RegisterAccountServiceHandler(server, a.accounts)
-	oauthv1connect.RegisterOAuthServiceHandler(server, authority)
+	oauthv1connect.RegisterOAuthServiceHandler(server, a.oauth)
 	healthv1connect.RegisterHealthHandler(server, &rpc.Health{Ready: a.ready, Services: []string{
 		memov1connect.MemoServiceName, accountv1connect.AccountServiceName, oauthv1connect.OAuthServiceName,
 	}})
@@ -188,7 +189,7 @@ func (a *app) wire(key []byte) (err error) {
 		MCP:       tools,
 		Mount: func(mux *http.ServeMux) {
 			connecthttp.Mount(mux, server)
-			authority.Register(mux)
+			a.oauth.Register(mux)
 			a.accounts.Register(mux)
 		},
 		Ready: func(r *http.Request) error { return a.ready(r.Context()) },
@@ -230,6 +231,7 @@ func (a *app) run(ctx context.Context, started func(context.Context) error) erro
 		return nil
 	})
 	group.Go(func() error { return a.relay.Run(ground) })
+	group.Go(func() error { return a.oauth.Run(ctx) })
 	group.Go(func() error {
 		defer stopGround()
 		return a.serve(ctx)

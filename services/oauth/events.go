@@ -42,6 +42,10 @@ func registrationRepeated() *oauthv1.ClientEvent {
 	return &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_RegistrationRepeated{RegistrationRepeated: &oauthv1.RegistrationRepeated{}}}
 }
 
+func clientExpired(reason oauthv1.ClientExpiry) *oauthv1.ClientEvent {
+	return &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_Expired{Expired: &oauthv1.ClientExpired{Reason: reason}}}
+}
+
 func consentGranted(e *oauthv1.ConsentGranted) *oauthv1.GrantEvent {
 	return &oauthv1.GrantEvent{Event: &oauthv1.GrantEvent_ConsentGranted{ConsentGranted: e}}
 }

@@ -27,6 +27,8 @@ type Lifetimes struct {
 	Grace time.Duration
 	// Unused is how long a registration lasts that nobody has used: redeemed a code, that is, or refreshed a token (24 hours).
 	Unused time.Duration
+	// Idle is how long a registration lasts after its last use (90 days).
+	Idle time.Duration
 }
 
 // grant is what decisions need to know of one authorization.

@@ -175,6 +175,7 @@ func (c *Config) setDefaults() {
 	l.Refresh = orDefault(l.Refresh, 30*24*time.Hour)
 	l.Grant = orDefault(l.Grant, 90*24*time.Hour)
 	l.Unused = orDefault(l.Unused, 24*time.Hour)
+	l.Idle = orDefault(l.Idle, 90*24*time.Hour)
 	l.Grace = max(orDefault(l.Grace, 30*time.Second), 0)
 	if c.RegisterRate == 0 {
 		c.RegisterRate = 0.5

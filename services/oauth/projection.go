@@ -27,6 +27,7 @@ CREATE TABLE oauth_clients (
 	registered_at INTEGER NOT NULL,
 	used_at INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE INDEX oauth_clients_by_use ON oauth_clients (used_at, registered_at);
 CREATE TABLE oauth_answers (
 	transaction_id TEXT PRIMARY KEY,
 	expires_at INTEGER NOT NULL
@@ -69,7 +70,7 @@ CREATE INDEX oauth_access_tokens_by_grant ON oauth_access_tokens (grant_id, expi
 func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "oauth",
-		Version: 3,
+		Version: 4,
 		Kinds:   []string{kindClient, kindGrant},
 		Schema:  schema,
 		Tables: []string{
@@ -101,7 +102,7 @@ func applyClient(tx *eventlog.Tx, id string, e *oauthv1.ClientEvent, now time.Ti
 			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
 			id, c.GetName(), c.GetAuthMethod(), key(c.GetSecretHash()), list(c.GetRedirectUris()), list(c.GetGrantTypes()),
 			c.GetApplicationType(), c.GetSoftwareId(), c.GetSoftwareVersion(), key(c.GetRegistrationTokenHash()), millis(now))
-	case *oauthv1.ClientEvent_Deleted:
+	case *oauthv1.ClientEvent_Deleted, *oauthv1.ClientEvent_Expired:
 		return exec(tx, `DELETE FROM oauth_clients WHERE id = ?`, id)
 	case *oauthv1.ClientEvent_RegistrationRepeated:
 		return exec(tx, `UPDATE oauth_clients SET token_hash = '' WHERE id = ?`, id)

@@ -22,6 +22,59 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+// ClientExpiry is why a registration ended by itself. A client is used when it redeems a code or refreshes a token.
+type ClientExpiry int32
+
+const (
+	// Not said.
+	ClientExpiry_CLIENT_EXPIRY_UNSPECIFIED ClientExpiry = 0
+	// It was never used.
+	ClientExpiry_CLIENT_EXPIRY_UNUSED ClientExpiry = 1
+	// It was not used any more.
+	ClientExpiry_CLIENT_EXPIRY_IDLE ClientExpiry = 2
+)
+
+// Enum value maps for ClientExpiry.
+var (
+	ClientExpiry_name = map[int32]string{
+		0: "CLIENT_EXPIRY_UNSPECIFIED",
+		1: "CLIENT_EXPIRY_UNUSED",
+		2: "CLIENT_EXPIRY_IDLE",
+	}
+	ClientExpiry_value = map[string]int32{
+		"CLIENT_EXPIRY_UNSPECIFIED": 0,
+		"CLIENT_EXPIRY_UNUSED":      1,
+		"CLIENT_EXPIRY_IDLE":        2,
+	}
+)
+
+func (x ClientExpiry) Enum() *ClientExpiry {
+	p := new(ClientExpiry)
+	*p = x
+	return p
+}
+
+func (x ClientExpiry) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ClientExpiry) Descriptor() protoreflect.EnumDescriptor {
+	return file_paput_oauth_v1_oauth_events_proto_enumTypes[0].Descriptor()
+}
+
+func (ClientExpiry) Type() protoreflect.EnumType {
+	return &file_paput_oauth_v1_oauth_events_proto_enumTypes[0]
+}
+
+func (x ClientExpiry) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ClientExpiry.Descriptor instead.
+func (ClientExpiry) EnumDescriptor() ([]byte, []int) {
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{0}
+}
+
 // CodeRefusal is why a code was refused.
 type CodeRefusal int32
 
@@ -63,11 +116,11 @@ func (x CodeRefusal) String() string {
 }
 
 func (CodeRefusal) Descriptor() protoreflect.EnumDescriptor {
-	return file_paput_oauth_v1_oauth_events_proto_enumTypes[0].Descriptor()
+	return file_paput_oauth_v1_oauth_events_proto_enumTypes[1].Descriptor()
 }
 
 func (CodeRefusal) Type() protoreflect.EnumType {
-	return &file_paput_oauth_v1_oauth_events_proto_enumTypes[0]
+	return &file_paput_oauth_v1_oauth_events_proto_enumTypes[1]
 }
 
 func (x CodeRefusal) Number() protoreflect.EnumNumber {
@@ -76,7 +129,7 @@ func (x CodeRefusal) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use CodeRefusal.Descriptor instead.
 func (CodeRefusal) EnumDescriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{0}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{1}
 }
 
 // RevokeReason is why a grant ended.
@@ -93,6 +146,8 @@ const (
 	RevokeReason_REVOKE_REASON_REFRESH_REUSED RevokeReason = 3
 	// The client ended its registration (RFC 7592).
 	RevokeReason_REVOKE_REASON_CLIENT_DELETED RevokeReason = 4
+	// The client's registration ended by itself.
+	RevokeReason_REVOKE_REASON_CLIENT_EXPIRED RevokeReason = 5
 )
 
 // Enum value maps for RevokeReason.
@@ -103,6 +158,7 @@ var (
 		2: "REVOKE_REASON_CODE_REPLAYED",
 		3: "REVOKE_REASON_REFRESH_REUSED",
 		4: "REVOKE_REASON_CLIENT_DELETED",
+		5: "REVOKE_REASON_CLIENT_EXPIRED",
 	}
 	RevokeReason_value = map[string]int32{
 		"REVOKE_REASON_UNSPECIFIED":    0,
@@ -110,6 +166,7 @@ var (
 		"REVOKE_REASON_CODE_REPLAYED":  2,
 		"REVOKE_REASON_REFRESH_REUSED": 3,
 		"REVOKE_REASON_CLIENT_DELETED": 4,
+		"REVOKE_REASON_CLIENT_EXPIRED": 5,
 	}
 )
 
@@ -124,11 +181,11 @@ func (x RevokeReason) String() string {
 }
 
 func (RevokeReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_paput_oauth_v1_oauth_events_proto_enumTypes[1].Descriptor()
+	return file_paput_oauth_v1_oauth_events_proto_enumTypes[2].Descriptor()
 }
 
 func (RevokeReason) Type() protoreflect.EnumType {
-	return &file_paput_oauth_v1_oauth_events_proto_enumTypes[1]
+	return &file_paput_oauth_v1_oauth_events_proto_enumTypes[2]
 }
 
 func (x RevokeReason) Number() protoreflect.EnumNumber {
@@ -137,7 +194,7 @@ func (x RevokeReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use RevokeReason.Descriptor instead.
 func (RevokeReason) EnumDescriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{1}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{2}
 }
 
 // ClientEvent is something that happened to an app that may ask people for access. Its stream is named by the client id.
@@ -150,6 +207,7 @@ type ClientEvent struct {
 	//	*ClientEvent_Registered
 	//	*ClientEvent_Deleted
 	//	*ClientEvent_RegistrationRepeated
+	//	*ClientEvent_Expired
 	Event         isClientEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -219,6 +277,15 @@ func (x *ClientEvent) GetRegistrationRepeated() *RegistrationRepeated {
 	return nil
 }
 
+func (x *ClientEvent) GetExpired() *ClientExpired {
+	if x != nil {
+		if x, ok := x.Event.(*ClientEvent_Expired); ok {
+			return x.Expired
+		}
+	}
+	return nil
+}
+
 type isClientEvent_Event interface {
 	isClientEvent_Event()
 }
@@ -238,11 +305,18 @@ type ClientEvent_RegistrationRepeated struct {
 	RegistrationRepeated *RegistrationRepeated `protobuf:"bytes,3,opt,name=registration_repeated,json=registrationRepeated,proto3,oneof"`
 }
 
+type ClientEvent_Expired struct {
+	// The registration ended because nobody used it.
+	Expired *ClientExpired `protobuf:"bytes,4,opt,name=expired,proto3,oneof"`
+}
+
 func (*ClientEvent_Registered) isClientEvent_Event() {}
 
 func (*ClientEvent_Deleted) isClientEvent_Event() {}
 
 func (*ClientEvent_RegistrationRepeated) isClientEvent_Event() {}
+
+func (*ClientEvent_Expired) isClientEvent_Event() {}
 
 // ClientRegistered says that an app registered itself (RFC 7591).
 type ClientRegistered struct {
@@ -438,6 +512,52 @@ func (*RegistrationRepeated) Descriptor() ([]byte, []int) {
 	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{3}
 }
 
+// ClientExpired says that a registration ended by itself. What was left of its grants is revoked at the same time.
+type ClientExpired struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Why.
+	Reason        ClientExpiry `protobuf:"varint,1,opt,name=reason,proto3,enum=paput.oauth.v1.ClientExpiry" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientExpired) Reset() {
+	*x = ClientExpired{}
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientExpired) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientExpired) ProtoMessage() {}
+
+func (x *ClientExpired) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientExpired.ProtoReflect.Descriptor instead.
+func (*ClientExpired) Descriptor() ([]byte, []int) {
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *ClientExpired) GetReason() ClientExpiry {
+	if x != nil {
+		return x.Reason
+	}
+	return ClientExpiry_CLIENT_EXPIRY_UNSPECIFIED
+}
+
 // GrantEvent is something that happened to one authorization: from a person's answer to an app's request, over the codes
 // and tokens made from it, to its end.
 type GrantEvent struct {
@@ -463,7 +583,7 @@ type GrantEvent struct {
 
 func (x *GrantEvent) Reset() {
 	*x = GrantEvent{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -475,7 +595,7 @@ func (x *GrantEvent) String() string {
 func (*GrantEvent) ProtoMessage() {}
 
 func (x *GrantEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -488,7 +608,7 @@ func (x *GrantEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantEvent.ProtoReflect.Descriptor instead.
 func (*GrantEvent) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{4}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GrantEvent) GetEvent() isGrantEvent_Event {
@@ -687,7 +807,7 @@ type ConsentGranted struct {
 
 func (x *ConsentGranted) Reset() {
 	*x = ConsentGranted{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -699,7 +819,7 @@ func (x *ConsentGranted) String() string {
 func (*ConsentGranted) ProtoMessage() {}
 
 func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -712,7 +832,7 @@ func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentGranted.ProtoReflect.Descriptor instead.
 func (*ConsentGranted) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{5}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ConsentGranted) GetTransactionId() string {
@@ -794,7 +914,7 @@ type ConsentDenied struct {
 
 func (x *ConsentDenied) Reset() {
 	*x = ConsentDenied{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -806,7 +926,7 @@ func (x *ConsentDenied) String() string {
 func (*ConsentDenied) ProtoMessage() {}
 
 func (x *ConsentDenied) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -819,7 +939,7 @@ func (x *ConsentDenied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentDenied.ProtoReflect.Descriptor instead.
 func (*ConsentDenied) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{6}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ConsentDenied) GetTransactionId() string {
@@ -886,7 +1006,7 @@ type CodeIssued struct {
 
 func (x *CodeIssued) Reset() {
 	*x = CodeIssued{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -898,7 +1018,7 @@ func (x *CodeIssued) String() string {
 func (*CodeIssued) ProtoMessage() {}
 
 func (x *CodeIssued) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -911,7 +1031,7 @@ func (x *CodeIssued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeIssued.ProtoReflect.Descriptor instead.
 func (*CodeIssued) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{7}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CodeIssued) GetCodeHash() []byte {
@@ -950,7 +1070,7 @@ type AccessToken struct {
 
 func (x *AccessToken) Reset() {
 	*x = AccessToken{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -962,7 +1082,7 @@ func (x *AccessToken) String() string {
 func (*AccessToken) ProtoMessage() {}
 
 func (x *AccessToken) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -975,7 +1095,7 @@ func (x *AccessToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessToken.ProtoReflect.Descriptor instead.
 func (*AccessToken) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{8}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *AccessToken) GetHash() []byte {
@@ -1012,7 +1132,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1144,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1157,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{9}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *RefreshToken) GetHash() []byte {
@@ -1071,7 +1191,7 @@ type CodeRedeemed struct {
 
 func (x *CodeRedeemed) Reset() {
 	*x = CodeRedeemed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1083,7 +1203,7 @@ func (x *CodeRedeemed) String() string {
 func (*CodeRedeemed) ProtoMessage() {}
 
 func (x *CodeRedeemed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1096,7 +1216,7 @@ func (x *CodeRedeemed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeRedeemed.ProtoReflect.Descriptor instead.
 func (*CodeRedeemed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{10}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CodeRedeemed) GetCodeHash() []byte {
@@ -1140,7 +1260,7 @@ type CodeRefused struct {
 
 func (x *CodeRefused) Reset() {
 	*x = CodeRefused{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1152,7 +1272,7 @@ func (x *CodeRefused) String() string {
 func (*CodeRefused) ProtoMessage() {}
 
 func (x *CodeRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1165,7 +1285,7 @@ func (x *CodeRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeRefused.ProtoReflect.Descriptor instead.
 func (*CodeRefused) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{11}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CodeRefused) GetCodeHash() []byte {
@@ -1193,7 +1313,7 @@ type CodeReplayed struct {
 
 func (x *CodeReplayed) Reset() {
 	*x = CodeReplayed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1205,7 +1325,7 @@ func (x *CodeReplayed) String() string {
 func (*CodeReplayed) ProtoMessage() {}
 
 func (x *CodeReplayed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1218,7 +1338,7 @@ func (x *CodeReplayed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeReplayed.ProtoReflect.Descriptor instead.
 func (*CodeReplayed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{12}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CodeReplayed) GetCodeHash() []byte {
@@ -1243,7 +1363,7 @@ type TokenRefreshed struct {
 
 func (x *TokenRefreshed) Reset() {
 	*x = TokenRefreshed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1255,7 +1375,7 @@ func (x *TokenRefreshed) String() string {
 func (*TokenRefreshed) ProtoMessage() {}
 
 func (x *TokenRefreshed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1268,7 +1388,7 @@ func (x *TokenRefreshed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRefreshed.ProtoReflect.Descriptor instead.
 func (*TokenRefreshed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{13}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *TokenRefreshed) GetRefreshTokenHash() []byte {
@@ -1305,7 +1425,7 @@ type RefreshRepeated struct {
 
 func (x *RefreshRepeated) Reset() {
 	*x = RefreshRepeated{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1317,7 +1437,7 @@ func (x *RefreshRepeated) String() string {
 func (*RefreshRepeated) ProtoMessage() {}
 
 func (x *RefreshRepeated) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1330,7 +1450,7 @@ func (x *RefreshRepeated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRepeated.ProtoReflect.Descriptor instead.
 func (*RefreshRepeated) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{14}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *RefreshRepeated) GetRefreshTokenHash() []byte {
@@ -1360,7 +1480,7 @@ type RefreshReused struct {
 
 func (x *RefreshReused) Reset() {
 	*x = RefreshReused{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1372,7 +1492,7 @@ func (x *RefreshReused) String() string {
 func (*RefreshReused) ProtoMessage() {}
 
 func (x *RefreshReused) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1385,7 +1505,7 @@ func (x *RefreshReused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshReused.ProtoReflect.Descriptor instead.
 func (*RefreshReused) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{15}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *RefreshReused) GetRefreshTokenHash() []byte {
@@ -1413,7 +1533,7 @@ type GrantRevoked struct {
 
 func (x *GrantRevoked) Reset() {
 	*x = GrantRevoked{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1425,7 +1545,7 @@ func (x *GrantRevoked) String() string {
 func (*GrantRevoked) ProtoMessage() {}
 
 func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1438,7 +1558,7 @@ func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantRevoked.ProtoReflect.Descriptor instead.
 func (*GrantRevoked) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{16}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *GrantRevoked) GetReason() RevokeReason {
@@ -1452,13 +1572,14 @@ var File_paput_oauth_v1_oauth_events_proto protoreflect.FileDescriptor
 
 const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\n" +
-	"!paput/oauth/v1/oauth_events.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xf2\x01\n" +
+	"!paput/oauth/v1/oauth_events.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x02\n" +
 	"\vClientEvent\x12B\n" +
 	"\n" +
 	"registered\x18\x01 \x01(\v2 .paput.oauth.v1.ClientRegisteredH\x00R\n" +
 	"registered\x129\n" +
 	"\adeleted\x18\x02 \x01(\v2\x1d.paput.oauth.v1.ClientDeletedH\x00R\adeleted\x12[\n" +
-	"\x15registration_repeated\x18\x03 \x01(\v2$.paput.oauth.v1.RegistrationRepeatedH\x00R\x14registrationRepeatedB\a\n" +
+	"\x15registration_repeated\x18\x03 \x01(\v2$.paput.oauth.v1.RegistrationRepeatedH\x00R\x14registrationRepeated\x129\n" +
+	"\aexpired\x18\x04 \x01(\v2\x1d.paput.oauth.v1.ClientExpiredH\x00R\aexpiredB\a\n" +
 	"\x05event\"\xe7\x02\n" +
 	"\x10ClientRegistered\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
@@ -1475,7 +1596,9 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\x10software_version\x18\b \x01(\tR\x0fsoftwareVersion\x12;\n" +
 	"\x17registration_token_hash\x18\t \x01(\fB\x03\x80\x01\x01R\x15registrationTokenHash\"\x0f\n" +
 	"\rClientDeleted\"\x16\n" +
-	"\x14RegistrationRepeated\"\xce\x05\n" +
+	"\x14RegistrationRepeated\"E\n" +
+	"\rClientExpired\x124\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1c.paput.oauth.v1.ClientExpiryR\x06reason\"\xce\x05\n" +
 	"\n" +
 	"GrantEvent\x12I\n" +
 	"\x0fconsent_granted\x18\x01 \x01(\v2\x1e.paput.oauth.v1.ConsentGrantedH\x00R\x0econsentGranted\x12F\n" +
@@ -1547,18 +1670,23 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\vrotate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"rotateTime\"D\n" +
 	"\fGrantRevoked\x124\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1c.paput.oauth.v1.RevokeReasonR\x06reason*\x7f\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1c.paput.oauth.v1.RevokeReasonR\x06reason*_\n" +
+	"\fClientExpiry\x12\x1d\n" +
+	"\x19CLIENT_EXPIRY_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14CLIENT_EXPIRY_UNUSED\x10\x01\x12\x16\n" +
+	"\x12CLIENT_EXPIRY_IDLE\x10\x02*\x7f\n" +
 	"\vCodeRefusal\x12\x1c\n" +
 	"\x18CODE_REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CODE_REFUSAL_EXPIRED\x10\x01\x12\x1d\n" +
 	"\x19CODE_REFUSAL_REDIRECT_URI\x10\x02\x12\x19\n" +
-	"\x15CODE_REFUSAL_VERIFIER\x10\x03*\xac\x01\n" +
+	"\x15CODE_REFUSAL_VERIFIER\x10\x03*\xce\x01\n" +
 	"\fRevokeReason\x12\x1d\n" +
 	"\x19REVOKE_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REVOKE_REASON_CLIENT\x10\x01\x12\x1f\n" +
 	"\x1bREVOKE_REASON_CODE_REPLAYED\x10\x02\x12 \n" +
 	"\x1cREVOKE_REASON_REFRESH_REUSED\x10\x03\x12 \n" +
-	"\x1cREVOKE_REASON_CLIENT_DELETED\x10\x04B\xb9\x01\n" +
+	"\x1cREVOKE_REASON_CLIENT_DELETED\x10\x04\x12 \n" +
+	"\x1cREVOKE_REASON_CLIENT_EXPIRED\x10\x05B\xb9\x01\n" +
 	"\x12com.paput.oauth.v1B\x10OauthEventsProtoP\x01Z7github.com/paput/paput/proto/gen/paput/oauth/v1;oauthv1\xa2\x02\x03POX\xaa\x02\x0ePaput.Oauth.V1\xca\x02\x0ePaput\\Oauth\\V1\xe2\x02\x1aPaput\\Oauth\\V1\\GPBMetadata\xea\x02\x10Paput::Oauth::V1b\x06proto3"
 
 var (
@@ -1573,63 +1701,67 @@ func file_paput_oauth_v1_oauth_events_proto_rawDescGZIP() []byte {
 	return file_paput_oauth_v1_oauth_events_proto_rawDescData
 }
 
-var file_paput_oauth_v1_oauth_events_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_paput_oauth_v1_oauth_events_proto_msgTypes = make([]protoimpl.MessageInfo, 17)
+var file_paput_oauth_v1_oauth_events_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_paput_oauth_v1_oauth_events_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_paput_oauth_v1_oauth_events_proto_goTypes = []any{
-	(CodeRefusal)(0),              // 0: paput.oauth.v1.CodeRefusal
-	(RevokeReason)(0),             // 1: paput.oauth.v1.RevokeReason
-	(*ClientEvent)(nil),           // 2: paput.oauth.v1.ClientEvent
-	(*ClientRegistered)(nil),      // 3: paput.oauth.v1.ClientRegistered
-	(*ClientDeleted)(nil),         // 4: paput.oauth.v1.ClientDeleted
-	(*RegistrationRepeated)(nil),  // 5: paput.oauth.v1.RegistrationRepeated
-	(*GrantEvent)(nil),            // 6: paput.oauth.v1.GrantEvent
-	(*ConsentGranted)(nil),        // 7: paput.oauth.v1.ConsentGranted
-	(*ConsentDenied)(nil),         // 8: paput.oauth.v1.ConsentDenied
-	(*CodeIssued)(nil),            // 9: paput.oauth.v1.CodeIssued
-	(*AccessToken)(nil),           // 10: paput.oauth.v1.AccessToken
-	(*RefreshToken)(nil),          // 11: paput.oauth.v1.RefreshToken
-	(*CodeRedeemed)(nil),          // 12: paput.oauth.v1.CodeRedeemed
-	(*CodeRefused)(nil),           // 13: paput.oauth.v1.CodeRefused
-	(*CodeReplayed)(nil),          // 14: paput.oauth.v1.CodeReplayed
-	(*TokenRefreshed)(nil),        // 15: paput.oauth.v1.TokenRefreshed
-	(*RefreshRepeated)(nil),       // 16: paput.oauth.v1.RefreshRepeated
-	(*RefreshReused)(nil),         // 17: paput.oauth.v1.RefreshReused
-	(*GrantRevoked)(nil),          // 18: paput.oauth.v1.GrantRevoked
-	(*timestamppb.Timestamp)(nil), // 19: google.protobuf.Timestamp
+	(ClientExpiry)(0),             // 0: paput.oauth.v1.ClientExpiry
+	(CodeRefusal)(0),              // 1: paput.oauth.v1.CodeRefusal
+	(RevokeReason)(0),             // 2: paput.oauth.v1.RevokeReason
+	(*ClientEvent)(nil),           // 3: paput.oauth.v1.ClientEvent
+	(*ClientRegistered)(nil),      // 4: paput.oauth.v1.ClientRegistered
+	(*ClientDeleted)(nil),         // 5: paput.oauth.v1.ClientDeleted
+	(*RegistrationRepeated)(nil),  // 6: paput.oauth.v1.RegistrationRepeated
+	(*ClientExpired)(nil),         // 7: paput.oauth.v1.ClientExpired
+	(*GrantEvent)(nil),            // 8: paput.oauth.v1.GrantEvent
+	(*ConsentGranted)(nil),        // 9: paput.oauth.v1.ConsentGranted
+	(*ConsentDenied)(nil),         // 10: paput.oauth.v1.ConsentDenied
+	(*CodeIssued)(nil),            // 11: paput.oauth.v1.CodeIssued
+	(*AccessToken)(nil),           // 12: paput.oauth.v1.AccessToken
+	(*RefreshToken)(nil),          // 13: paput.oauth.v1.RefreshToken
+	(*CodeRedeemed)(nil),          // 14: paput.oauth.v1.CodeRedeemed
+	(*CodeRefused)(nil),           // 15: paput.oauth.v1.CodeRefused
+	(*CodeReplayed)(nil),          // 16: paput.oauth.v1.CodeReplayed
+	(*TokenRefreshed)(nil),        // 17: paput.oauth.v1.TokenRefreshed
+	(*RefreshRepeated)(nil),       // 18: paput.oauth.v1.RefreshRepeated
+	(*RefreshReused)(nil),         // 19: paput.oauth.v1.RefreshReused
+	(*GrantRevoked)(nil),          // 20: paput.oauth.v1.GrantRevoked
+	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
 }
 var file_paput_oauth_v1_oauth_events_proto_depIdxs = []int32{
-	3,  // 0: paput.oauth.v1.ClientEvent.registered:type_name -> paput.oauth.v1.ClientRegistered
-	4,  // 1: paput.oauth.v1.ClientEvent.deleted:type_name -> paput.oauth.v1.ClientDeleted
-	5,  // 2: paput.oauth.v1.ClientEvent.registration_repeated:type_name -> paput.oauth.v1.RegistrationRepeated
-	7,  // 3: paput.oauth.v1.GrantEvent.consent_granted:type_name -> paput.oauth.v1.ConsentGranted
-	8,  // 4: paput.oauth.v1.GrantEvent.consent_denied:type_name -> paput.oauth.v1.ConsentDenied
-	9,  // 5: paput.oauth.v1.GrantEvent.code_issued:type_name -> paput.oauth.v1.CodeIssued
-	12, // 6: paput.oauth.v1.GrantEvent.code_redeemed:type_name -> paput.oauth.v1.CodeRedeemed
-	13, // 7: paput.oauth.v1.GrantEvent.code_refused:type_name -> paput.oauth.v1.CodeRefused
-	14, // 8: paput.oauth.v1.GrantEvent.code_replayed:type_name -> paput.oauth.v1.CodeReplayed
-	15, // 9: paput.oauth.v1.GrantEvent.token_refreshed:type_name -> paput.oauth.v1.TokenRefreshed
-	16, // 10: paput.oauth.v1.GrantEvent.refresh_repeated:type_name -> paput.oauth.v1.RefreshRepeated
-	17, // 11: paput.oauth.v1.GrantEvent.refresh_reused:type_name -> paput.oauth.v1.RefreshReused
-	18, // 12: paput.oauth.v1.GrantEvent.revoked:type_name -> paput.oauth.v1.GrantRevoked
-	19, // 13: paput.oauth.v1.ConsentGranted.transaction_expire_time:type_name -> google.protobuf.Timestamp
-	19, // 14: paput.oauth.v1.ConsentDenied.transaction_expire_time:type_name -> google.protobuf.Timestamp
-	19, // 15: paput.oauth.v1.CodeIssued.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 16: paput.oauth.v1.AccessToken.expire_time:type_name -> google.protobuf.Timestamp
-	19, // 17: paput.oauth.v1.RefreshToken.expire_time:type_name -> google.protobuf.Timestamp
-	10, // 18: paput.oauth.v1.CodeRedeemed.access_token:type_name -> paput.oauth.v1.AccessToken
-	11, // 19: paput.oauth.v1.CodeRedeemed.refresh_token:type_name -> paput.oauth.v1.RefreshToken
-	19, // 20: paput.oauth.v1.CodeRedeemed.grant_expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 21: paput.oauth.v1.CodeRefused.reason:type_name -> paput.oauth.v1.CodeRefusal
-	11, // 22: paput.oauth.v1.TokenRefreshed.successor:type_name -> paput.oauth.v1.RefreshToken
-	10, // 23: paput.oauth.v1.TokenRefreshed.access_token:type_name -> paput.oauth.v1.AccessToken
-	10, // 24: paput.oauth.v1.RefreshRepeated.access_token:type_name -> paput.oauth.v1.AccessToken
-	19, // 25: paput.oauth.v1.RefreshReused.rotate_time:type_name -> google.protobuf.Timestamp
-	1,  // 26: paput.oauth.v1.GrantRevoked.reason:type_name -> paput.oauth.v1.RevokeReason
-	27, // [27:27] is the sub-list for method output_type
-	27, // [27:27] is the sub-list for method input_type
-	27, // [27:27] is the sub-list for extension type_name
-	27, // [27:27] is the sub-list for extension extendee
-	0,  // [0:27] is the sub-list for field type_name
+	4,  // 0: paput.oauth.v1.ClientEvent.registered:type_name -> paput.oauth.v1.ClientRegistered
+	5,  // 1: paput.oauth.v1.ClientEvent.deleted:type_name -> paput.oauth.v1.ClientDeleted
+	6,  // 2: paput.oauth.v1.ClientEvent.registration_repeated:type_name -> paput.oauth.v1.RegistrationRepeated
+	7,  // 3: paput.oauth.v1.ClientEvent.expired:type_name -> paput.oauth.v1.ClientExpired
+	0,  // 4: paput.oauth.v1.ClientExpired.reason:type_name -> paput.oauth.v1.ClientExpiry
+	9,  // 5: paput.oauth.v1.GrantEvent.consent_granted:type_name -> paput.oauth.v1.ConsentGranted
+	10, // 6: paput.oauth.v1.GrantEvent.consent_denied:type_name -> paput.oauth.v1.ConsentDenied
+	11, // 7: paput.oauth.v1.GrantEvent.code_issued:type_name -> paput.oauth.v1.CodeIssued
+	14, // 8: paput.oauth.v1.GrantEvent.code_redeemed:type_name -> paput.oauth.v1.CodeRedeemed
+	15, // 9: paput.oauth.v1.GrantEvent.code_refused:type_name -> paput.oauth.v1.CodeRefused
+	16, // 10: paput.oauth.v1.GrantEvent.code_replayed:type_name -> paput.oauth.v1.CodeReplayed
+	17, // 11: paput.oauth.v1.GrantEvent.token_refreshed:type_name -> paput.oauth.v1.TokenRefreshed
+	18, // 12: paput.oauth.v1.GrantEvent.refresh_repeated:type_name -> paput.oauth.v1.RefreshRepeated
+	19, // 13: paput.oauth.v1.GrantEvent.refresh_reused:type_name -> paput.oauth.v1.RefreshReused
+	20, // 14: paput.oauth.v1.GrantEvent.revoked:type_name -> paput.oauth.v1.GrantRevoked
+	21, // 15: paput.oauth.v1.ConsentGranted.transaction_expire_time:type_name -> google.protobuf.Timestamp
+	21, // 16: paput.oauth.v1.ConsentDenied.transaction_expire_time:type_name -> google.protobuf.Timestamp
+	21, // 17: paput.oauth.v1.CodeIssued.expire_time:type_name -> google.protobuf.Timestamp
+	21, // 18: paput.oauth.v1.AccessToken.expire_time:type_name -> google.protobuf.Timestamp
+	21, // 19: paput.oauth.v1.RefreshToken.expire_time:type_name -> google.protobuf.Timestamp
+	12, // 20: paput.oauth.v1.CodeRedeemed.access_token:type_name -> paput.oauth.v1.AccessToken
+	13, // 21: paput.oauth.v1.CodeRedeemed.refresh_token:type_name -> paput.oauth.v1.RefreshToken
+	21, // 22: paput.oauth.v1.CodeRedeemed.grant_expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 23: paput.oauth.v1.CodeRefused.reason:type_name -> paput.oauth.v1.CodeRefusal
+	13, // 24: paput.oauth.v1.TokenRefreshed.successor:type_name -> paput.oauth.v1.RefreshToken
+	12, // 25: paput.oauth.v1.TokenRefreshed.access_token:type_name -> paput.oauth.v1.AccessToken
+	12, // 26: paput.oauth.v1.RefreshRepeated.access_token:type_name -> paput.oauth.v1.AccessToken
+	21, // 27: paput.oauth.v1.RefreshReused.rotate_time:type_name -> google.protobuf.Timestamp
+	2,  // 28: paput.oauth.v1.GrantRevoked.reason:type_name -> paput.oauth.v1.RevokeReason
+	29, // [29:29] is the sub-list for method output_type
+	29, // [29:29] is the sub-list for method input_type
+	29, // [29:29] is the sub-list for extension type_name
+	29, // [29:29] is the sub-list for extension extendee
+	0,  // [0:29] is the sub-list for field type_name
 }
 
 func init() { file_paput_oauth_v1_oauth_events_proto_init() }
@@ -1641,8 +1773,9 @@ func file_paput_oauth_v1_oauth_events_proto_init() {
 		(*ClientEvent_Registered)(nil),
 		(*ClientEvent_Deleted)(nil),
 		(*ClientEvent_RegistrationRepeated)(nil),
+		(*ClientEvent_Expired)(nil),
 	}
-	file_paput_oauth_v1_oauth_events_proto_msgTypes[4].OneofWrappers = []any{
+	file_paput_oauth_v1_oauth_events_proto_msgTypes[5].OneofWrappers = []any{
 		(*GrantEvent_ConsentGranted)(nil),
 		(*GrantEvent_ConsentDenied)(nil),
 		(*GrantEvent_CodeIssued)(nil),
@@ -1659,8 +1792,8 @@ func file_paput_oauth_v1_oauth_events_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_oauth_v1_oauth_events_proto_rawDesc), len(file_paput_oauth_v1_oauth_events_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   17,
+			NumEnums:      3,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
