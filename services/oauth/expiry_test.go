@@ -132,7 +132,7 @@ func TestSweepTakesAll(t *testing.T) {
 	w.advance(day)
 	kept := w.register(nil)
 	w.sweepAfter(0)
-	if n := w.count("oauth_clients"); n != 1 {
+	if n := w.clientCount(); n != 1 {
 		t.Errorf("got %d clients, want 1", n)
 	}
 	if tokens := kept.login("acct_1"); !w.alive(tokens.access) {
@@ -158,7 +158,7 @@ func TestRunSweeps(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- w.server.Run(ctx) }()
-	for deadline := time.Now().Add(10 * time.Second); w.count("oauth_clients") > 0; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(10 * time.Second); w.clientCount() > 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("nothing was swept")
 		}

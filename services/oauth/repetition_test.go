@@ -48,7 +48,7 @@ func TestRegistrationRepeated(t *testing.T) {
 			t.Errorf("%s: got means to manage another's registration: %s", name, r.body)
 		}
 	}
-	if n := w.count("oauth_clients"); n != 1 {
+	if n := w.clientCount(); n != 1 {
 		t.Errorf("got %d clients, want 1", n)
 	}
 	if got, want := w.eventsOf("client/"), []string{"registered", "registration_repeated"}; !slices.Equal(got, want) {
