@@ -13,10 +13,11 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// client is an app that registered. It is what op calls a client, too; most of what op wants to know is about logins and
+// client is an app that registered, or that a metadata document describes. It is what op calls a client, too; most of what op wants to know is about logins and
 // ID tokens, which this server leaves alone.
 type client struct {
 	id, name, authMethod string
+	host                 string // of the metadata document; empty for one that registered
 	secretHash           []byte
 	redirectURIs         []string
 	grantTypes           []oidc.GrantType
@@ -30,8 +31,11 @@ type client struct {
 
 var _ op.Client = (*client)(nil)
 
-// findClient looks a client up; errAbsent when there is none.
+// findClient looks a client up; errAbsent when there is none, a *refusal when its metadata document cannot be had or used.
 func (s *Server) findClient(ctx context.Context, id string) (*client, error) {
+	if isDocumentID(id) {
+		return s.findDocument(ctx, id)
+	}
 	known, ticket, ok := s.clients.get(id)
 	if ok {
 		return known, nil

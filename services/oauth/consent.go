@@ -91,11 +91,21 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, sealed string) (a 
 	if person.AuthTime.Before(t.FreshSince) {
 		return a, false, errStale
 	}
-	c, err := s.findClient(r.Context(), t.ClientID)
+	c, err := s.findAsking(r.Context(), t)
 	if errors.Is(err, errAbsent) {
 		return a, false, errUnknownClient
 	}
 	return asked{t, sealed, c, person, s.keys.formToken(t, cookie, person.SessionID)}, true, err
+}
+
+// findAsking returns the client of a transaction, with all that a page shows of it. One with a metadata document is as it
+// was when it asked.
+func (s *Server) findAsking(ctx context.Context, t transaction) (*client, error) {
+	if !isDocumentID(t.ClientID) {
+		return s.findClient(ctx, t.ClientID)
+	}
+	host, _ := documentFault(t.ClientID) // it had none
+	return &client{id: t.ClientID, name: t.ClientName, host: host}, nil
 }
 
 // answer takes the person's answer. It counts when it comes from the page that asked, in the browser that began, from the

@@ -28,6 +28,7 @@ const (
 type exchange struct {
 	refusal   *refusal
 	requestID string // that the log knows a failure by
+	asker     string // the address that the request is counted against
 }
 
 type exchangeKey struct{}
@@ -116,7 +117,7 @@ func permitted(text string) string {
 // protect answers a panic as any other failure of ours.
 func (s *Server) protect(next http.HandlerFunc, fail func(http.ResponseWriter, *http.Request, *refusal)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, &exchange{}))
+		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, &exchange{asker: address(r)}))
 		defer func() {
 			if p := recover(); p != nil {
 				_ = s.internal(r.Context(), fmt.Errorf("panic: %v\n%s", p, debug.Stack()))

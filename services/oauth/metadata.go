@@ -34,6 +34,7 @@ func (s *Server) describe() metadata {
 			IDTokenSigningAlgValuesSupported:       []string{"ES256"},
 			TokenEndpointAuthMethodsSupported:      methods,
 			RevocationEndpointAuthMethodsSupported: methods,
+			ClientIDMetadataDocumentSupported:      true,
 			CodeChallengeMethodsSupported:          []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
 		AuthorizationResponseIss: true,

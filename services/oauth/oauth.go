@@ -1,6 +1,7 @@
 // Package oauth is the authorization server: apps register themselves, people allow them some of what they may do, and
 // apps get tokens for that. It follows OAuth 2.1 as the Model Context Protocol wants it: PKCE with S256 for everyone,
-// resource-bound tokens (RFC 8707), issuer in every answer (RFC 9207), dynamic registration (RFC 7591).
+// resource-bound tokens (RFC 8707), issuer in every answer (RFC 9207), dynamic registration (RFC 7591), and apps that need
+// none because a document of theirs on the web describes them (client id metadata documents).
 //
 // Routing, form decoding and client credentials are those of github.com/zitadel/oidc's op.Server. It decides nothing: what
 // it would check is checked here before, more strictly, and it sees the result only. So nothing that a client sent reaches
@@ -69,6 +70,9 @@ type Config struct {
 	// once (60).
 	RegisterRate  rate.Limit
 	RegisterBurst int
+	// Documents fetches client metadata documents, whose addresses strangers choose; nil for one that reaches nothing but
+	// port 443 of public addresses. It must not follow redirects.
+	Documents http.RoundTripper
 }
 
 // Server is the authorization server. New makes one; its methods may be called from any goroutine.
@@ -90,7 +94,8 @@ type Server struct {
 	protocol      http.Handler // of op
 	registrations *limiter
 	lately        cache[string]  // ids of clients, by what was registered and from where
-	clients       cache[*client] // public ones, by id
+	clients       cache[*client] // public ones that registered, by id
+	documents     *documents
 	callers       cache[remembered]
 }
 
@@ -131,6 +136,7 @@ func New(c Config) (*Server, error) {
 		life:          c.Lifetimes,
 		pages:         pages,
 		registrations: newLimiter(c.RegisterRate, c.RegisterBurst),
+		documents:     newDocuments(c.Documents, c.Now),
 	}
 	s.protocol = op.RegisterServer(s, op.Endpoints{
 		Authorization: op.NewEndpoint(pathAuthorize),

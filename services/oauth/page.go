@@ -26,6 +26,7 @@ func inJapanese(r *http.Request) bool {
 // consentView is what the consent page shows.
 type consentView struct {
 	AppName  string // of the app's own choosing; empty when it gave none
+	Verified string // host whose document describes the app; empty when it registered itself
 	Email    string
 	Resource string
 	Host     string // where the answer goes
@@ -46,6 +47,7 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, status int,
 	japanese := inJapanese(r)
 	view := consentView{
 		AppName:  a.client.name,
+		Verified: a.client.host,
 		Email:    a.person.Email,
 		Resource: a.Resource,
 		Missing:  missing,
@@ -82,7 +84,7 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, status int, kno
 		s.logger.InfoContext(r.Context(), "authorization refused",
 			"request_id", reference, "error", known.code, "reason", known.text)
 	}
-	if status == http.StatusServiceUnavailable {
+	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "5")
 	}
 	w.Header().Set("X-Error", known.code)
@@ -120,6 +122,16 @@ func problemText(known *refusal, japanese bool) problemView {
 		text = pair{
 			problemView{Title: "This app is not known here", Text: "The app that sent you here has no registration on this server, or it has expired. In the app, remove the connection to Paput and connect again."},
 			problemView{Title: "このアプリは登録されていません", Text: "接続しようとしたアプリは、このサーバーに登録されていないか、登録の期限が切れています。アプリ側で Paput との接続を削除し、もう一度接続してください。"},
+		}
+	case errDocument:
+		text = pair{
+			problemView{Title: "The app's description cannot be used", Text: "The app says who it is in a document on the web. We could not get that document, or it is not as it must be. Nothing was allowed. Try again later, or tell whoever makes the app."},
+			problemView{Title: "アプリの情報を確認できません", Text: "アプリの情報を記したウェブ上の文書を取得できないか、その内容に誤りがあります。何も許可されていません。しばらくしてからもう一度試すか、アプリの提供元にお知らせください。"},
+		}
+	case errTooManyDocuments:
+		text = pair{
+			problemView{Title: "Too many apps at once", Text: "Too many apps were looked up from your network just now. Nothing was allowed. Wait a minute, then go back to the app and connect again."},
+			problemView{Title: "アプリの確認が多すぎます", Text: "お使いのネットワークから、短い時間に多くのアプリの確認が行われました。何も許可されていません。1 分ほど待ってからアプリに戻り、もう一度接続してください。"},
 		}
 	case errUnknownRedirect:
 		text = pair{

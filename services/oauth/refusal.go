@@ -17,6 +17,8 @@ func (r *refusal) status() int {
 	switch r.code {
 	case "invalid_client", "invalid_token":
 		return http.StatusUnauthorized
+	case "temporarily_unavailable":
+		return http.StatusTooManyRequests
 	case "server_error":
 		if r == errBusy {
 			return http.StatusServiceUnavailable
@@ -29,7 +31,7 @@ func (r *refusal) status() int {
 
 // pageStatus is the HTTP status of the refusal for a person.
 func (r *refusal) pageStatus() int {
-	if status := r.status(); status >= http.StatusInternalServerError {
+	if status := r.status(); status >= http.StatusInternalServerError || status == http.StatusTooManyRequests {
 		return status
 	}
 	if r == errForged {
@@ -72,6 +74,7 @@ var (
 // What a person sees on a page, because there is no client yet that could be trusted with it.
 var (
 	errUnknownClient   = &refusal{"invalid_client", "the app is not registered here"}
+	errDocument        = &refusal{"invalid_client", "the app's metadata document cannot be used"}
 	errUnknownRedirect = &refusal{"invalid_request", "redirect_uri is not one that the app registered"}
 	errMalformed       = &refusal{"invalid_request", "the request is malformed"}
 	errTransaction     = &refusal{"invalid_request", "the request is unknown, expired or from another browser"}
@@ -82,9 +85,10 @@ var (
 
 // What is nobody's fault but ours, or too much.
 var (
-	errServer          = &refusal{"server_error", "something went wrong here: try again"}
-	errBusy            = &refusal{"server_error", "the server cannot take this just now: try again"}
-	errTooManyRequests = &refusal{"temporarily_unavailable", "too many registrations from this address: try again later"}
+	errServer           = &refusal{"server_error", "something went wrong here: try again"}
+	errBusy             = &refusal{"server_error", "the server cannot take this just now: try again"}
+	errTooManyDocuments = &refusal{"temporarily_unavailable", "too many metadata documents for this address: try again later"}
+	errTooManyRequests  = &refusal{"temporarily_unavailable", "too many registrations from this address: try again later"}
 )
 
 // errRegistrationToken is one answer to a wrong token and an unknown client (RFC 7592, section 2.1; RFC 6750, section 3.1).

@@ -26,9 +26,12 @@ func (s *Server) VerifyAuthRequest(
 	ctx context.Context, r *op.Request[oidc.AuthRequest],
 ) (*op.ClientRequest[oidc.AuthRequest], error) {
 	known, err := s.findClient(ctx, r.Data.ClientID)
+	var told *refusal
 	switch {
 	case errors.Is(err, errAbsent):
 		return nil, refusing(ctx, errUnknownClient)
+	case errors.As(err, &told):
+		return nil, refusing(ctx, told)
 	case err != nil:
 		return nil, s.internal(ctx, err)
 	case !matchRedirect(known.redirectURIs, r.Data.RedirectURI):
@@ -91,6 +94,9 @@ func (s *Server) begin(c *client, a answerTo) (sealed string, cookie *http.Cooki
 		Expires:     now.Add(s.life.Transaction),
 		CookieHash:  hashSecret(secret),
 	}
+	if c.host != "" {
+		t.ClientName = c.name
+	}
 	if c.request.maxAge >= 0 {
 		t.FreshSince = now.Add(-c.request.maxAge)
 	}
@@ -102,9 +108,12 @@ func (s *Server) begin(c *client, a answerTo) (sealed string, cookie *http.Cooki
 func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
 	_, byHeader := basicAuth(r.Header)
 	known, err := s.findClient(ctx, r.Data.ClientID)
-	if errors.Is(err, errAbsent) {
+	if errors.Is(err, errAbsent) || errors.Is(err, errDocument) {
 		(&client{}).hasSecret(r.Data.ClientSecret) // as much work as for a known one
 		return nil, refusing(ctx, errInvalidClient)
+	}
+	if told := (*refusal)(nil); errors.As(err, &told) {
+		return nil, refusing(ctx, told)
 	}
 	if err != nil {
 		return nil, s.internal(ctx, err)

@@ -14,8 +14,11 @@ import (
 // in the address of the consent page, sealed, and is good only in the browser that has its cookie. Strangers can
 // therefore begin as many as they like at no cost. Answering it is recorded, and possible once.
 type transaction struct {
-	ID          string    `json:"i"`
-	ClientID    string    `json:"c"`
+	ID       string `json:"i"`
+	ClientID string `json:"c"`
+	// ClientName is what a metadata document said when the request was made, so that what the person reads does not change
+	// and is not fetched again before they answer; empty for a client that registered.
+	ClientName  string    `json:"n,omitempty"`
 	RedirectURI string    `json:"r"`
 	State       []byte    `json:"s,omitempty"`
 	HasState    bool      `json:"h,omitempty"`

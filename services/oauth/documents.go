@@ -1,0 +1,222 @@
+package oauth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	"golang.org/x/time/rate"
+)
+
+const (
+	fetchTimeout  = 5 * time.Second // of one document, the wait for a slot included
+	fetchSlots    = 8               // documents that are fetched at once
+	fetchRate     = rate.Limit(0.5) // documents per second that one address may have fetched in the long run
+	fetchBurst    = 30              // and at once
+	maxDocuments  = 1024            // that are remembered
+	minRemembered = time.Minute
+	maxRemembered = 24 * time.Hour
+	// unsaidRemembered is for documents that come without a word about caching.
+	unsaidRemembered = time.Hour
+)
+
+// documents finds clients by their metadata documents (draft-ietf-oauth-client-id-metadata-document). No event tells of a
+// fetch: it decides nothing about anyone, and strangers can cause as many as they like. The consent that may follow names
+// the client by its address.
+type documents struct {
+	transport http.RoundTripper
+	now       func() time.Time
+	limit     *limiter
+	flights   singleflight.Group
+	slots     chan struct{}
+
+	mu sync.Mutex
+	// byID holds the documents that may be used without asking again. Guarded by mu.
+	byID map[string]*rememberedDocument
+}
+
+// rememberedDocument is a client as its document described it. Errors are never remembered (section 4.4 of the draft).
+type rememberedDocument struct {
+	client *client
+	until  time.Time
+	used   time.Time
+}
+
+func newDocuments(transport http.RoundTripper, now func() time.Time) *documents {
+	if transport == nil {
+		transport = newEgress(nil)
+	}
+	return &documents{
+		transport: transport,
+		now:       now,
+		limit:     newLimiter(fetchRate, fetchBurst),
+		slots:     make(chan struct{}, fetchSlots),
+		byID:      make(map[string]*rememberedDocument),
+	}
+}
+
+// find returns the client that the document at id describes. It may take fetchTimeout, and asks on behalf of the address
+// asker. The error is a *refusal when the trouble is ours or the asker's, otherwise it says what is wrong with the document.
+func (d *documents) find(ctx context.Context, id, asker string) (*client, error) {
+	host, fault := documentFault(id)
+	if fault != "" {
+		return nil, errors.New(fault)
+	}
+	if known := d.recall(id); known != nil {
+		return known, nil
+	}
+	if d.limit.reserve(asker, d.now()) > 0 {
+		return nil, errTooManyDocuments
+	}
+	// Whoever asks while a fetch is under way gets its answer, and it goes on when the first of them hangs up.
+	found, err, _ := d.flights.Do(id, func() (any, error) {
+		if known := d.recall(id); known != nil {
+			return known, nil
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+		defer cancel()
+		return d.fetch(ctx, id, host)
+	})
+	if err != nil {
+		return nil, err
+	}
+	c, ok := found.(*client)
+	if !ok {
+		return nil, fmt.Errorf("find the client: got a %T", found)
+	}
+	return c, nil
+}
+
+// fetch gets and remembers a document. A redirect is an answer like any other that is not 200: not a document.
+func (d *documents) fetch(ctx context.Context, id, host string) (*client, error) {
+	select {
+	case d.slots <- struct{}{}:
+		defer func() { <-d.slots }()
+	case <-ctx.Done():
+		return nil, errBusy
+	}
+	if ctx.Err() != nil {
+		return nil, errBusy
+	}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, id, nil)
+	if err != nil {
+		return nil, err
+	}
+	req.Header.Set("Accept", "application/json")
+	req.Header.Set("User-Agent", "paput")
+	res, err := d.transport.RoundTrip(req)
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the answer has status %d", res.StatusCode)
+	}
+	if kind, _, err := mime.ParseMediaType(res.Header.Get("Content-Type")); err != nil || !isJSON(kind) {
+		return nil, errors.New("the answer is not JSON by its content type")
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxDocument+1))
+	switch {
+	case err != nil:
+		return nil, err
+	case len(body) > maxDocument:
+		return nil, errors.New("the document is larger than 5 KiB")
+	}
+	c, err := parseDocument(id, host, body)
+	if err != nil {
+		return nil, err
+	}
+	d.remember(c, freshness(res.Header))
+	return c, nil
+}
+
+func isJSON(mediaType string) bool {
+	return mediaType == "application/json" || strings.HasPrefix(mediaType, "application/") && strings.HasSuffix(mediaType, "+json")
+}
+
+// freshness is how long an answer may be used without asking again, within our own bounds (RFC 9111, section 4.2). A
+// document that wants no cache is kept for a minute all the same, or every log-in would fetch it three times.
+func freshness(h http.Header) time.Duration {
+	said, maxAge := false, time.Duration(0)
+	for directive := range strings.SplitSeq(strings.Join(h.Values("Cache-Control"), ","), ",") {
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(directive)), "=")
+		switch name {
+		case "no-store", "no-cache":
+			return minRemembered
+		case "max-age":
+			if said {
+				return minRemembered // two answers are none
+			}
+			said, maxAge = true, wholeSeconds(strings.Trim(value, `"`))
+		}
+	}
+	if !said {
+		return unsaidRemembered
+	}
+	return min(max(maxAge-wholeSeconds(h.Get("Age")), minRemembered), maxRemembered)
+}
+
+// wholeSeconds reads a number of seconds; what is none is 0, what is huge a century.
+func wholeSeconds(s string) time.Duration {
+	const century = 100 * 365 * 24 * 60 * 60
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
+		return 0
+	}
+	return time.Duration(min(n, century)) * time.Second
+}
+
+// recall returns the client that is remembered by the id; nil when none is.
+func (d *documents) recall(id string) *client {
+	now := d.now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known, ok := d.byID[id]
+	if !ok || !now.Before(known.until) {
+		return nil
+	}
+	known.used = now
+	return known.client
+}
+
+// remember keeps a client for a while. When there is no room, the one goes that was not asked for the longest: strangers
+// who have documents of their own do not push out those of many people's apps.
+func (d *documents) remember(c *client, fresh time.Duration) {
+	now := d.now()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if _, known := d.byID[c.id]; !known && len(d.byID) >= maxDocuments {
+		oldest := ""
+		for id, r := range d.byID {
+			if oldest == "" || r.used.Before(d.byID[oldest].used) {
+				oldest = id
+			}
+		}
+		delete(d.byID, oldest)
+	}
+	d.byID[c.id] = &rememberedDocument{client: c, until: now.Add(fresh), used: now}
+}
+
+// findDocument finds a client by its metadata document. What is wrong with one is for the log: whoever named it learns
+// that it cannot be used.
+func (s *Server) findDocument(ctx context.Context, id string) (*client, error) {
+	c, err := s.documents.find(ctx, id, exchangeFrom(ctx).asker)
+	var known *refusal
+	switch {
+	case err == nil:
+		return c, nil
+	case errors.Is(err, errBusy), errors.Is(err, errTooManyDocuments):
+		_ = errors.As(err, &known)
+		return nil, known
+	}
+	s.logger.InfoContext(ctx, "client metadata document refused", "client_id", permitted(id[:min(len(id), maxDocumentURL)]), "reason", err.Error())
+	return nil, errDocument
+}
