@@ -27,9 +27,10 @@ type hub struct {
 	t       *testing.T
 	options *natsserver.Options
 	*natsserver.Server
-	seed string // the auditor's key file
-	js   jetstream.JetStream
-	sent int
+	seed  string // the auditor's key file
+	relay nkeys.KeyPair
+	js    jetstream.JetStream
+	sent  int
 }
 
 func newHub(t *testing.T) *hub {
@@ -44,16 +45,24 @@ func newHub(t *testing.T) *hub {
 	if err := os.WriteFile(h.seed, append(seed, '\n'), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	account := natsserver.NewAccount("PAPUT")
-	h.options = &natsserver.Options{
-		Host: "127.0.0.1", Port: -1, NoLog: true, NoSigs: true, JetStream: true, StoreDir: t.TempDir(),
-		Accounts: []*natsserver.Account{account},
-		Users:    []*natsserver.User{{Username: "paputd", Password: "secret", Account: account}},
-		Nkeys: []*natsserver.NkeyUser{{Nkey: public, Account: account, Permissions: &natsserver.Permissions{
-			Publish:   &natsserver.SubjectPermission{Allow: []string{"$JS.API.DIRECT.GET.AUTH", "$JS.API.DIRECT.GET.AUTH.>", "$JS.API.STREAM.INFO.AUTH"}},
-			Subscribe: &natsserver.SubjectPermission{Allow: []string{"paput.auth.>", "_INBOX_auditor.>"}},
-		}}},
+	if h.relay, err = nkeys.CreateUser(); err != nil {
+		t.Fatal(err)
 	}
+	relay, _ := h.relay.PublicKey()
+	// The configuration that operators start from.
+	conf, err := os.ReadFile(filepath.Join("..", "deploy", "nats", "paput.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(t.TempDir(), "paput.conf")
+	filled := strings.NewReplacer("$PAPUT_RELAY_NKEY", relay, "$PAPUT_AUDITOR_NKEY", public).Replace(string(conf))
+	if err := os.WriteFile(file, []byte(filled), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if h.options, err = natsserver.ProcessConfigFile(file); err != nil {
+		t.Fatal(err)
+	}
+	h.options.Host, h.options.Port, h.options.StoreDir, h.options.NoLog, h.options.NoSigs = "127.0.0.1", -1, t.TempDir(), true, true
 	h.start()
 	for name, subjects := range map[string]string{"AUTH": "paput.auth.>", "MEMO": "paput.memo.>"} {
 		_, err := h.js.CreateStream(t.Context(), jetstream.StreamConfig{Name: name, Subjects: []string{subjects}, AllowDirect: true})
@@ -75,18 +84,10 @@ func (h *hub) start() {
 	if !s.ReadyForConnections(10 * time.Second) {
 		h.t.Fatal("the NATS server does not start")
 	}
-	account, err := s.LookupAccount("PAPUT")
-	if err != nil {
-		h.t.Fatal(err)
-	}
-	if !account.JetStreamEnabled() {
-		if err := account.EnableJetStream(nil, nil); err != nil {
-			h.t.Fatal(err)
-		}
-	}
 	h.Server = s
 	h.options.Port = s.Addr().(*net.TCPAddr).Port
-	conn, err := nats.Connect(s.ClientURL(), nats.UserInfo("paputd", "secret"))
+	relay, _ := h.relay.PublicKey()
+	conn, err := nats.Connect(s.ClientURL(), nats.Nkey(relay, h.relay.Sign))
 	if err != nil {
 		h.t.Fatal(err)
 	}

@@ -134,6 +134,13 @@ func (a *app) connectNATS() (err error) {
 	if a.cfg.natsCreds != "" {
 		options = append(options, nats.UserCredentials(a.cfg.natsCreds))
 	}
+	if a.cfg.natsNkey != "" {
+		nkey, err := nats.NkeyOptionFromSeed(a.cfg.natsNkey)
+		if err != nil {
+			return fmt.Errorf("--nats-nkey %s: %w", a.cfg.natsNkey, cause(err))
+		}
+		options = append(options, nkey)
+	}
 	if a.conn, err = nats.Connect(a.cfg.natsURL, options...); err != nil {
 		return fmt.Errorf("connect to NATS at %s: %w", a.cfg.natsURL, err)
 	}

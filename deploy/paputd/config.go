@@ -25,6 +25,7 @@ type config struct {
 	data       string
 	natsURL    string
 	natsCreds  string
+	natsNkey   string
 	natsListen string
 	logFormat  string
 	accessTTL  time.Duration
@@ -45,6 +46,7 @@ func (c *config) addServeFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.natsListen, "nats-listen", "127.0.0.1:4222", "address and port of the embedded NATS server")
 	flags.StringVar(&c.natsURL, "nats-url", "", "use this NATS cluster instead of the embedded server, such as nats://nats.internal:4222")
 	flags.StringVar(&c.natsCreds, "nats-creds", "", "credentials file for --nats-url")
+	flags.StringVar(&c.natsNkey, "nats-nkey", "", "file with an NKey seed for --nats-url")
 	flags.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	flags.DurationVar(&c.accessTTL, "access-token-ttl", 15*time.Minute, "lifetime of access tokens, 1m to 24h")
 }

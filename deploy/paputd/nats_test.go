@@ -8,12 +8,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 )
 
-// TestAuditorReadsAndNothingElse tries, as the auditor, everything that the auditor must not be able to do.
-func TestAuditorReadsAndNothingElse(t *testing.T) {
+func TestAuditorOfTheEmbeddedServer(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	embedded, err := startNATS(dir, "127.0.0.1:0")
@@ -26,6 +26,47 @@ func TestAuditorReadsAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(owner.Close)
+	auditorReadsAndNothingElse(t, embedded.url(), filepath.Join(dir, "auditor.nk"), owner)
+}
+
+// TestAuditorOfAnotherServer runs the example configuration that operators start from. It sets the environment that the
+// configuration reads, so it is not parallel.
+func TestAuditorOfAnotherServer(t *testing.T) {
+	dir := t.TempDir()
+	relay, auditor := filepath.Join(dir, "relay.nk"), filepath.Join(dir, "auditor.nk")
+	for name, file := range map[string]string{"PAPUT_RELAY_NKEY": relay, "PAPUT_AUDITOR_NKEY": auditor} {
+		public, err := auditorKey(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Setenv(name, public)
+	}
+	options, err := server.ProcessConfigFile(filepath.Join("..", "nats", "paput.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.Host, options.Port, options.StoreDir, options.NoLog, options.NoSigs = "127.0.0.1", server.RANDOM_PORT, dir, true, true
+	s, err := server.NewServer(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Start()
+	t.Cleanup(func() { s.Shutdown(); s.WaitForShutdown() })
+	if !s.ReadyForConnections(10 * time.Second) {
+		t.Fatal("the server does not start")
+	}
+	a := &app{cfg: config{natsURL: s.ClientURL(), natsNkey: relay}}
+	if err := a.connectNATS(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(a.conn.Close)
+	auditorReadsAndNothingElse(t, s.ClientURL(), auditor, a.conn)
+}
+
+// auditorReadsAndNothingElse tries, as the auditor, everything that the auditor must not be able to do. owner is the
+// relay's connection.
+func auditorReadsAndNothingElse(t *testing.T, url, key string, owner *nats.Conn) {
+	t.Helper()
 	js, err := jetstream.New(owner)
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +82,6 @@ func TestAuditorReadsAndNothingElse(t *testing.T) {
 		}
 	}
 
-	key := filepath.Join(dir, "auditor.nk")
 	if info, err := os.Stat(key); err != nil || info.Mode().Perm() != 0o600 {
 		t.Fatalf("got key file %v, %v, want mode 0600", info, err)
 	}
@@ -50,7 +90,7 @@ func TestAuditorReadsAndNothingElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	refusals := make(chan string, 10)
-	auditor, err := nats.Connect(embedded.url(), nkey, nats.CustomInboxPrefix(auditorInbox), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+	auditor, err := nats.Connect(url, nkey, nats.CustomInboxPrefix(auditorInbox), nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 		refusals <- err.Error()
 	}))
 	if err != nil {
