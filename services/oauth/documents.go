@@ -205,8 +205,8 @@ func (d *documents) remember(c *client, fresh time.Duration) {
 	d.byID[c.id] = &rememberedDocument{client: c, until: now.Add(fresh), used: now}
 }
 
-// findDocument finds a client by its metadata document. What is wrong with one is for the log: whoever named it learns
-// that it cannot be used.
+// findDocument finds a client by its metadata document. What is wrong with one is the cause that the log
+// names: whoever named the document learns that it cannot be used.
 func (s *Server) findDocument(ctx context.Context, id string) (*client, error) {
 	c, err := s.documents.find(ctx, id, exchangeFrom(ctx).asker)
 	var known *refusal
@@ -217,6 +217,6 @@ func (s *Server) findDocument(ctx context.Context, id string) (*client, error) {
 		_ = errors.As(err, &known)
 		return nil, known
 	}
-	s.logger.InfoContext(ctx, "client metadata document refused", "client_id", permitted(id[:min(len(id), maxDocumentURL)]), "reason", err.Error())
+	exchangeFrom(ctx).cause = permitted(id[:min(len(id), maxDocumentURL)]) + ": " + err.Error()
 	return nil, errDocument
 }

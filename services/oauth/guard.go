@@ -29,6 +29,7 @@ type exchange struct {
 	refusal   *refusal
 	requestID string // that the log knows a failure by
 	asker     string // the address that the request is counted against
+	cause     string // what the log says besides the refusal
 }
 
 type exchangeKey struct{}

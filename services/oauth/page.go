@@ -78,11 +78,15 @@ type problemView struct {
 // problem tells a person what went wrong. The error code is in a header, for programs and for us.
 func (s *Server) problem(w http.ResponseWriter, r *http.Request, status int, known *refusal) {
 	japanese := inJapanese(r)
-	reference := exchangeFrom(r.Context()).requestID
+	e := exchangeFrom(r.Context())
+	reference := e.requestID
 	if reference == "" {
 		reference = s.newID("req")
-		s.logger.InfoContext(r.Context(), "authorization refused",
-			"request_id", reference, "error", known.code, "reason", known.text)
+		line := []any{"request_id", reference, "error", known.code, "reason", known.text}
+		if e.cause != "" {
+			line = append(line, "cause", e.cause)
+		}
+		s.logger.InfoContext(r.Context(), "authorization refused", line...)
 	}
 	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
 		w.Header().Set("Retry-After", "5")

@@ -108,7 +108,11 @@ func (s *Server) begin(c *client, a answerTo) (sealed string, cookie *http.Cooki
 func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
 	_, byHeader := basicAuth(r.Header)
 	known, err := s.findClient(ctx, r.Data.ClientID)
-	if errors.Is(err, errAbsent) || errors.Is(err, errDocument) {
+	if errors.Is(err, errDocument) {
+		s.logger.InfoContext(ctx, "client not authenticated", "cause", exchangeFrom(ctx).cause)
+		return nil, refusing(ctx, errInvalidClient)
+	}
+	if errors.Is(err, errAbsent) {
 		(&client{}).hasSecret(r.Data.ClientSecret) // as much work as for a known one
 		return nil, refusing(ctx, errInvalidClient)
 	}
