@@ -60,6 +60,14 @@ func TestRegistrationRepeated(t *testing.T) {
 		w.manage(method, first.text("client_id"), "Authorization", "Bearer "+token).
 			wantError(t, 401, "invalid_token", "the registration access token does not fit: register again")
 	}
+	// Nor does no token fit where there is none, whatever a proxy makes of the header.
+	bare := httptest.NewRequest(http.MethodDelete, "/register/"+first.text("client_id"), nil)
+	bare.Header.Set("Authorization", "Bearer ")
+	recorded := httptest.NewRecorder()
+	w.server.Handler().ServeHTTP(recorded, bare)
+	if recorded.Code != http.StatusUnauthorized {
+		t.Errorf("got %d %s", recorded.Code, recorded.Body)
+	}
 	a := &app{w, second.text("client_id"), "", "none", loopbackRedirect, ""}
 	if tokens := a.login("acct_1"); !w.alive(tokens.access) {
 		t.Error("the client that was given back does not work")
