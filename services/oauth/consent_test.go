@@ -68,6 +68,9 @@ func TestConsentPage(t *testing.T) {
 				t.Fatalf("got %d", r.status)
 			}
 			r.wantSafePage(t)
+			if deny, approve := strings.Index(r.body, `value="deny"`), strings.Index(r.body, `value="approve"`); deny < 0 || approve < deny {
+				t.Error("Enter in the form would allow: the first button must deny")
+			}
 			for _, want := range tt.want {
 				if !strings.Contains(r.body, want) {
 					t.Errorf("the page lacks %q:\n%s", want, r.body)

@@ -293,7 +293,9 @@ test('the keyboard is enough', { timeout: 60_000 }, async () => {
     const outline = await page.evaluate(() => getComputedStyle(document.activeElement).outlineStyle);
     assert.notEqual(outline, 'none', 'the focus cannot be seen');
     await page.keyboard.press('Space');
-    await tabTo('decision');
+    await tabTo('decision'); // the first is the one that denies, so that Enter in the form does
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.value), 'approve');
     const back = page.waitForRequest((request) => request.url().startsWith(app.redirect));
     await page.keyboard.press('Enter');
     const token = await app.redeem(new URL((await back).url()).searchParams.get('code'));
