@@ -48,12 +48,12 @@ func documentFault(raw string) (host, fault string) {
 	if err != nil || !isDocumentID(raw) {
 		return "", "the address is no https URL"
 	}
-	authority, path, _ := strings.Cut(strings.TrimPrefix(raw, documentScheme), "/")
+	authority, _, _ := strings.Cut(strings.TrimPrefix(raw, documentScheme), "/")
 	host = strings.TrimSuffix(authority, ":443")
 	switch {
 	case len(documentScheme)+len(authority) == len(raw):
 		return "", "the address has no path"
-	case hasDotSegment(path) || hasDotSegment(u.Path):
+	case hasDotSegment(u.Path): // decoded
 		return "", "the address has dot segments"
 	case !isHostName(host):
 		return "", "the address must have the full name of a host, in lower case, without user or port"

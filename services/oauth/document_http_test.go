@@ -414,6 +414,13 @@ func TestTooManyDocuments(t *testing.T) {
 			t.Errorf("got Retry-After %q", r.header.Get("Retry-After"))
 		}
 	}
+	elsewhere := httptest.NewRequest(http.MethodGet, "/authorize?"+w.documented(shopID, "https://app.example/cb").query().Encode(), nil)
+	elsewhere.RemoteAddr = "198.51.100.7:4711"
+	recorded := httptest.NewRecorder()
+	w.server.Handler().ServeHTTP(recorded, elsewhere)
+	if recorded.Code != http.StatusFound {
+		t.Errorf("from another address: got %d: %s", recorded.Code, recorded.Body)
+	}
 	// Who is known already is not locked out.
 	w.documented(claudeCodeID, "http://localhost:1/callback").login("acct_1")
 	registered.login("acct_1")
