@@ -3,7 +3,7 @@ BUF := go tool -modfile=deploy/tools/go.mod buf
 LINT := go tool -modfile=deploy/tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test check generate golden fix bench
+.PHONY: help run build test conformance check generate golden fix bench
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,6 +18,9 @@ build: ## build paput and paputd into bin/
 test: build ## run every test, with real clients and a real browser
 	go test -race ./...
 	deploy/e2e/run
+
+conformance: build ## run the MCP conformance suite's authorization mode
+	deploy/e2e/run clients/conformance.test.mjs
 
 check: ## lint, vet, import rules, generated code and go.mod are as they should be
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run make fix'; exit 1; }
