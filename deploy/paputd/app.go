@@ -154,7 +154,7 @@ func (a *app) wire(key []byte) (err error) {
 	})
 	a.oauth, err = oauth.New(oauth.Config{
 		Log: a.events, PublicURL: a.cfg.publicURL, Key: key, SignedIn: signedIn(a.accounts), Now: time.Now, NewID: newID,
-		Logger: a.log, AccessTTL: a.cfg.accessTTL,
+		Logger: a.log, AccessTTL: a.cfg.accessTTL, NoDocuments: !a.cfg.documents,
 	})
 	if err != nil {
 		return err

@@ -29,6 +29,7 @@ type config struct {
 	natsListen string
 	logFormat  string
 	accessTTL  time.Duration
+	documents  bool
 	// split sends the edge's calls over HTTP instead of in process. It is no flag: tests hold both to the same table.
 	split bool
 	// readTime replaces the constant of that name in tests.
@@ -48,6 +49,7 @@ func (c *config) addServeFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.natsCreds, "nats-creds", "", "credentials file for --nats-url")
 	flags.StringVar(&c.natsNkey, "nats-nkey", "", "file with an NKey seed for --nats-url")
 	flags.StringVar(&c.logFormat, "log-format", "text", "text or json")
+	flags.BoolVar(&c.documents, "client-documents", true, "let apps introduce themselves by a document on their own site, which is then fetched;\nturn it off (=false) where there is no way to the internet, and they register instead")
 	flags.DurationVar(&c.accessTTL, "access-token-ttl", 15*time.Minute, "lifetime of access tokens, 1m to 24h")
 }
 

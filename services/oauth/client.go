@@ -33,7 +33,7 @@ var _ op.Client = (*client)(nil)
 
 // findClient looks a client up; errAbsent when there is none, a *refusal when its metadata document cannot be had or used.
 func (s *Server) findClient(ctx context.Context, id string) (*client, error) {
-	if isDocumentID(id) {
+	if isDocumentID(id) && !s.noDocuments {
 		return s.findDocument(ctx, id)
 	}
 	known, ticket, ok := s.clients.get(id)

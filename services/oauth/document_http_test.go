@@ -263,6 +263,10 @@ func TestRefetchFailsAtTheTokenEndpoint(t *testing.T) {
 	tokens := a.login("acct_1")
 	w.advance(10 * time.Minute)
 	s.handle(claudeCodeID, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	if tokens = a.token(a.refreshForm(tokens.refresh)).tokens(t); !w.alive(tokens.access) {
+		t.Error("the outage of its site has ended a log-in")
+	}
+	s.handle(claudeCodeID, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
 	for range 2 {
 		a.token(a.refreshForm(tokens.refresh)).wantError(t, 401, "invalid_client", "client authentication failed: register again")
 	}
@@ -424,4 +428,17 @@ func TestTooManyDocuments(t *testing.T) {
 	// Who is known already is not locked out.
 	w.documented(claudeCodeID, "http://localhost:1/callback").login("acct_1")
 	registered.login("acct_1")
+}
+
+func TestWithoutDocuments(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	w := newWorld(t, s.transport, func(c *oauth.Config) { c.NoDocuments = true })
+	if r := w.send(http.MethodGet, "/.well-known/oauth-authorization-server", ""); strings.Contains(r.body, `"client_id_metadata_document_supported":true`) {
+		t.Errorf("got %s, want nothing advertised", r.body)
+	}
+	a := w.documented(claudeCodeID, "http://localhost:1/callback")
+	if r := w.newBrowser("acct_1").get("/authorize?" + a.query().Encode()); r.status != http.StatusBadRequest || s.hits.Load() != 0 {
+		t.Errorf("got %d after %d fetches, want 400 after none", r.status, s.hits.Load())
+	}
 }

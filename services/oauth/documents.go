@@ -28,6 +28,9 @@ const (
 	unsaidRemembered = time.Hour
 )
 
+// errUnreachable says that a site gave no answer, or no answer of its own making.
+var errUnreachable = errors.New("the site cannot be reached")
+
 // documents finds clients by their metadata documents (draft-ietf-oauth-client-id-metadata-document). No event tells of a
 // fetch: it decides nothing about anyone, and strangers can cause as many as they like. The consent that may follow names
 // the client by its address.
@@ -39,7 +42,7 @@ type documents struct {
 	slots     chan struct{}
 
 	mu sync.Mutex
-	// byID holds the documents that may be used without asking again. Guarded by mu.
+	// byID holds the documents that were fetched last, those that may no longer be used without asking too. Guarded by mu.
 	byID map[string]*rememberedDocument
 }
 
@@ -114,9 +117,12 @@ func (d *documents) fetch(ctx context.Context, id, host string) (*client, error)
 	req.Header.Set("User-Agent", "paput")
 	res, err := d.transport.RoundTrip(req)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errUnreachable, err)
 	}
 	defer res.Body.Close()
+	if res.StatusCode >= http.StatusInternalServerError {
+		return nil, fmt.Errorf("%w: the answer has status %d", errUnreachable, res.StatusCode)
+	}
 	if res.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("the answer has status %d", res.StatusCode)
 	}
@@ -187,6 +193,16 @@ func (d *documents) recall(id string) *client {
 	return known.client
 }
 
+// lastKnown returns the client as its document described it when it could last be had; nil when it never could.
+func (d *documents) lastKnown(id string) *client {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known, ok := d.byID[id]; ok {
+		return known.client
+	}
+	return nil
+}
+
 // remember keeps a client for a while. When there is no room, the one goes that was not asked for the longest: strangers
 // who have documents of their own do not push out those of many people's apps.
 func (d *documents) remember(c *client, fresh time.Duration) {
@@ -213,6 +229,8 @@ func (s *Server) findDocument(ctx context.Context, id string) (*client, error) {
 	switch {
 	case err == nil:
 		return c, nil
+	case errors.Is(err, errUnreachable) && exchangeFrom(ctx).authenticating && s.documents.lastKnown(id) != nil:
+		return s.documents.lastKnown(id), nil
 	case errors.Is(err, errBusy), errors.Is(err, errTooManyDocuments):
 		_ = errors.As(err, &known)
 		return nil, known

@@ -30,6 +30,9 @@ type exchange struct {
 	requestID string // that the log knows a failure by
 	asker     string // the address that the request is counted against
 	cause     string // what the log says besides the refusal
+	// authenticating says that the client shows a token or code that it got before: it was known then, and the outage of
+	// another site is no reason to end its log-in.
+	authenticating bool
 }
 
 type exchangeKey struct{}

@@ -34,7 +34,7 @@ func (s *Server) describe() metadata {
 			IDTokenSigningAlgValuesSupported:       []string{"ES256"},
 			TokenEndpointAuthMethodsSupported:      methods,
 			RevocationEndpointAuthMethodsSupported: methods,
-			ClientIDMetadataDocumentSupported:      true,
+			ClientIDMetadataDocumentSupported:      !s.noDocuments,
 			CodeChallengeMethodsSupported:          []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
 		},
 		AuthorizationResponseIss: true,

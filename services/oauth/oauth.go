@@ -73,6 +73,9 @@ type Config struct {
 	// Documents fetches client metadata documents, whose addresses strangers choose; nil for one that reaches nothing but
 	// port 443 of public addresses. It must not follow redirects.
 	Documents http.RoundTripper
+	// NoDocuments turns client metadata documents off, for a server that cannot reach other sites: nothing is fetched or
+	// advertised, and apps register instead.
+	NoDocuments bool
 }
 
 // Server is the authorization server. New makes one; its methods may be called from any goroutine.
@@ -96,6 +99,7 @@ type Server struct {
 	lately        cache[string]  // ids of clients, by what was registered and from where
 	clients       cache[*client] // public ones that registered, by id
 	documents     *documents
+	noDocuments   bool
 	callers       cache[remembered]
 }
 
@@ -137,6 +141,7 @@ func New(c Config) (*Server, error) {
 		pages:         pages,
 		registrations: newLimiter(c.RegisterRate, c.RegisterBurst),
 		documents:     newDocuments(c.Documents, c.Now),
+		noDocuments:   c.NoDocuments,
 	}
 	s.protocol = op.RegisterServer(s, op.Endpoints{
 		Authorization: op.NewEndpoint(pathAuthorize),

@@ -107,6 +107,7 @@ func (s *Server) begin(c *client, a answerTo) (sealed string, cookie *http.Cooki
 // VerifyClient authenticates a client at the token and revocation endpoints. All that can be wrong looks the same.
 func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
 	_, byHeader := basicAuth(r.Header)
+	exchangeFrom(ctx).authenticating = true
 	known, err := s.findClient(ctx, r.Data.ClientID)
 	if errors.Is(err, errDocument) {
 		s.logger.InfoContext(ctx, "client not authenticated", "cause", exchangeFrom(ctx).cause)
