@@ -45,9 +45,7 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 		// RFC 6749, section 5.2: in the way that the client tried.
 		w.Header().Set("WWW-Authenticate", `Basic realm="paput", charset="UTF-8"`)
 	}
-	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "5")
-	}
+	retryLater(w, status)
 	writeRefusal(w, status, known)
 }
 

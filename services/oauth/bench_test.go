@@ -18,7 +18,7 @@ import (
 func benchWorld(b *testing.B) (*world, http.Handler) {
 	b.Helper()
 	w := newWorld(b, func(c *oauth.Config) {
-		c.RegisterRate, c.RegisterBurst, c.Logger = rate.Inf, 1, slog.New(slog.DiscardHandler)
+		c.RegisterRate, c.PageRate, c.Logger = rate.Inf, rate.Inf, slog.New(slog.DiscardHandler)
 	})
 	return w, w.server.Handler()
 }

@@ -148,7 +148,7 @@ func (s *Server) form(w http.ResponseWriter, r *http.Request) {
 	held := &catcher{ResponseWriter: w}
 	s.protocol.ServeHTTP(held, r)
 	if held.status != 0 {
-		s.refuse(w, r, held.caught(exchangeFrom(r.Context())))
+		s.refuse(w, r, s.counted(w, r, held.caught(exchangeFrom(r.Context()))))
 	}
 }
 

@@ -45,6 +45,14 @@ func (l *limiter) reserve(address string, now time.Time) time.Duration {
 	return wait
 }
 
+// isSpent says whether the address would have to wait for its next.
+func (l *limiter) isSpent(address string, now time.Time) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	bucket, known := l.byAddress[address]
+	return known && l.limit != rate.Inf && bucket.TokensAt(now) < 1
+}
+
 // forget makes room: a full bucket is as good as none. When none is full, all go. The caller holds mu.
 func (l *limiter) forget(now time.Time) {
 	if len(l.byAddress) < maxAddresses {

@@ -31,7 +31,6 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"github.com/zitadel/oidc/v3/pkg/op"
-	"golang.org/x/time/rate"
 
 	"github.com/paput/paput/proto/gen/paput/oauth/v1/oauthv1connect"
 	"github.com/paput/paput/services/eventlog"
@@ -66,10 +65,7 @@ type Config struct {
 	// AccessTTL is how long an access token works; Lifetimes.Access when it is zero.
 	AccessTTL time.Duration
 	Lifetimes Lifetimes
-	// RegisterRate is how many clients one address may register per second in the long run (0.5), RegisterBurst how many at
-	// once (60).
-	RegisterRate  rate.Limit
-	RegisterBurst int
+	Limits
 	// Documents fetches client metadata documents, whose addresses strangers choose; nil for one that reaches nothing but
 	// port 443 of public addresses. It must not follow redirects.
 	Documents http.RoundTripper
@@ -96,6 +92,10 @@ type Server struct {
 	pages         *template.Template
 	protocol      http.Handler // of op
 	registrations *limiter
+	visits        *limiter       // of the authorization endpoint
+	answers       *limiter       // to the consent page, and visits of it
+	failures      *limiter       // of programs
+	reports       *limiter       // lines about refusals in the log
 	lately        cache[string]  // ids of clients, by what was registered and from where
 	clients       cache[*client] // public ones that registered, by id
 	documents     *documents
@@ -140,6 +140,10 @@ func New(c Config) (*Server, error) {
 		life:          c.Lifetimes,
 		pages:         pages,
 		registrations: newLimiter(c.RegisterRate, c.RegisterBurst),
+		visits:        newLimiter(c.PageRate, c.PageBurst),
+		answers:       newLimiter(c.PageRate, c.PageBurst),
+		failures:      newLimiter(c.FailureRate, c.FailureBurst),
+		reports:       newLimiter(reportRate, reportBurst),
 		documents:     newDocuments(c.Documents, c.Now),
 		noDocuments:   c.NoDocuments,
 	}
@@ -188,19 +192,16 @@ func (c *Config) setDefaults() {
 	l.Unused = orDefault(l.Unused, 24*time.Hour)
 	l.Idle = orDefault(l.Idle, 90*24*time.Hour)
 	l.Grace = max(orDefault(l.Grace, 30*time.Second), 0)
-	if c.RegisterRate == 0 {
-		c.RegisterRate = 0.5
-	}
-	if c.RegisterBurst == 0 {
-		c.RegisterBurst = 60
-	}
+	c.Limits.setDefaults()
 }
 
-func orDefault(d, otherwise time.Duration) time.Duration {
-	if d == 0 {
+// orDefault returns v unless it is zero.
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
 		return otherwise
 	}
-	return d
+	return v
 }
 
 // writeTimeout is how long a decision may take. It does not end with the request: what is half decided when a client

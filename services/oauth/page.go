@@ -86,11 +86,9 @@ func (s *Server) problem(w http.ResponseWriter, r *http.Request, status int, kno
 		if e.cause != "" {
 			line = append(line, "cause", e.cause)
 		}
-		s.logger.InfoContext(r.Context(), "authorization refused", line...)
+		s.report(r.Context(), "authorization refused", line...)
 	}
-	if status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests {
-		w.Header().Set("Retry-After", "5")
-	}
+	retryLater(w, status)
 	w.Header().Set("X-Error", known.code)
 	view := problemText(known, japanese)
 	view.Reference = reference
@@ -136,6 +134,11 @@ func problemText(known *refusal, japanese bool) problemView {
 		text = pair{
 			problemView{Title: "Too many apps at once", Text: "Too many apps were looked up from your network just now. Nothing was allowed. Wait a minute, then go back to the app and connect again."},
 			problemView{Title: "アプリの確認が多すぎます", Text: "お使いのネットワークから、短い時間に多くのアプリの確認が行われました。何も許可されていません。1 分ほど待ってからアプリに戻り、もう一度接続してください。"},
+		}
+	case errTooManyVisits:
+		text = pair{
+			problemView{Title: "Too many requests", Text: "Too many requests came from your network in a short time. Nothing was lost. Wait a minute, then reload this page."},
+			problemView{Title: "アクセスが多すぎます", Text: "お使いのネットワークから、短い時間に多くのアクセスがありました。これまでの操作は失われていません。1 分ほど待ってから、このページを再読み込みしてください。"},
 		}
 	case errUnknownRedirect:
 		text = pair{

@@ -9,9 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -210,10 +208,4 @@ func (s *Server) record(ctx context.Context, m clientMetadata) (registered, erro
 	}
 	s.logger.InfoContext(ctx, "client registered", "client_id", answer.ClientID, "auth_method", m.AuthMethod)
 	return answer, nil
-}
-
-// retryAfter tells a client how long to wait, in whole seconds (RFC 9110, section 10.2.3).
-func retryAfter(w http.ResponseWriter, wait time.Duration) {
-	seconds := int64((wait + time.Second - 1) / time.Second)
-	w.Header().Set("Retry-After", strconv.FormatInt(seconds, 10))
 }

@@ -13,8 +13,8 @@ const (
 
 // Register adds the server's routes to a mux. Every path it does not add is somebody else's, or nobody's.
 func (s *Server) Register(mux *http.ServeMux) {
-	mux.HandleFunc(pathAuthorize, s.page(s.authorize))
-	mux.HandleFunc(pathConsent, s.page(s.consent))
+	mux.HandleFunc(pathAuthorize, s.page(s.limited(s.visits, s.authorize)))
+	mux.HandleFunc(pathConsent, s.page(s.limited(s.answers, s.consent)))
 	mux.HandleFunc(pathToken, s.endpoint(s.form))
 	mux.HandleFunc(pathRevoke, s.endpoint(s.form))
 	mux.HandleFunc(pathRegister, s.endpoint(s.register))

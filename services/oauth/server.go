@@ -110,7 +110,7 @@ func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 	exchangeFrom(ctx).authenticating = true
 	known, err := s.findClient(ctx, r.Data.ClientID)
 	if errors.Is(err, errDocument) {
-		s.logger.InfoContext(ctx, "client not authenticated", "cause", exchangeFrom(ctx).cause)
+		s.report(ctx, "client not authenticated", "cause", exchangeFrom(ctx).cause)
 		return nil, refusing(ctx, errInvalidClient)
 	}
 	if errors.Is(err, errAbsent) {
@@ -150,6 +150,11 @@ func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 	if r.Data.RedirectURI != unsentRedirect {
 		wish.redirectURI = r.Data.RedirectURI
 	}
+	if guess, err := s.isGuessAgain(ctx, codeIsKnown, wish.codeHash); err != nil {
+		return nil, s.internal(ctx, err)
+	} else if guess {
+		return nil, refusing(ctx, errCode)
+	}
 	if c.usesRefresh() {
 		wish.refreshHash = hashSecret(refreshSecret)
 	}
@@ -181,6 +186,11 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 		clientID: r.Client.GetID(), resource: resource, scope: strings.Join(r.Data.Scopes, " "),
 		presentedHash: hashSecret(presented), successorHash: hashSecret(successor), accessHash: hashSecret(access),
 	}
+	if guess, err := s.isGuessAgain(ctx, refreshIsKnown, wish.presentedHash); err != nil {
+		return nil, s.internal(ctx, err)
+	} else if guess {
+		return nil, refusing(ctx, errRefresh)
+	}
 	v, err := s.decide(ctx, func(tx *eventlog.Tx) (string, verdict, error) {
 		state, err := loadRefresh(tx, wish.presentedHash)
 		if errors.Is(err, errAbsent) {
@@ -208,6 +218,11 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 // Revocation ends the grant that a token belongs to (RFC 7009). A token that is unknown, or another client's, is no error.
 func (s *Server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.RevocationRequest]) (*op.Response, error) {
 	if token := r.Data.Token; isSecret(refreshPrefix, token) || isSecret(accessPrefix, token) {
+		if guess, err := s.isGuess(ctx, eitherIsKnown, hashSecret(token)); err != nil {
+			return nil, s.internal(ctx, err)
+		} else if guess {
+			return op.NewResponse(nil), nil
+		}
 		_, err := s.decide(ctx, func(tx *eventlog.Tx) (string, verdict, error) {
 			g, err := loadGrantOf(tx, hashSecret(token))
 			if errors.Is(err, errAbsent) {
