@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"html"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
@@ -33,6 +34,19 @@ type Visitor struct {
 	Base            string // the server's public URL
 	Email, Password string
 	browser         *http.Client
+}
+
+// From makes the visitor connect from an address of this machine, such as 127.0.0.9: the server limits what one address
+// may do.
+func (v *Visitor) From(address string) {
+	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	v.browser.Transport = &http.Transport{DialContext: func(ctx context.Context, _, to string) (net.Conn, error) {
+		_, port, err := net.SplitHostPort(to)
+		if err != nil {
+			return nil, err
+		}
+		return dialer.DialContext(ctx, "tcp4", "127.0.0.1:"+port)
+	}}
 }
 
 // Page is where a visit ended: a page of the server, or an address elsewhere that was not fetched.
