@@ -266,6 +266,9 @@ func TestRefetchFailsAtTheTokenEndpoint(t *testing.T) {
 	if tokens = a.token(a.refreshForm(tokens.refresh)).tokens(t); !w.alive(tokens.access) {
 		t.Error("the outage of its site has ended a log-in")
 	}
+	if r := w.newBrowser("acct_1").get("/authorize?" + a.query().Encode()); r.status != http.StatusBadRequest || !strings.Contains(r.body, unusable) {
+		t.Errorf("got %d %s, want no new log-in with a document that cannot be had", r.status, r.body)
+	}
 	s.handle(claudeCodeID, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusGone) })
 	for range 2 {
 		a.token(a.refreshForm(tokens.refresh)).wantError(t, 401, "invalid_client", "client authentication failed: register again")
