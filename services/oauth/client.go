@@ -13,14 +13,21 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// client is an app that registered, or that a metadata document describes. It is what op calls a client, too; most of what op wants to know is about logins and
-// ID tokens, which this server leaves alone.
+// client is an app that registered, that an administrator registered, or that a metadata document describes. It is what op
+// calls a client, too; most of what op wants to know is about logins and ID tokens, which this server leaves alone.
 type client struct {
 	id, name, authMethod string
 	host                 string // of the metadata document; empty for one that registered
 	secretHash           []byte
+	previousHash         []byte    // of the secret before, which works
+	previousUntil        time.Time // until then
 	redirectURIs         []string
 	grantTypes           []oidc.GrantType
+	scopes               []string // that it may ask for; empty for every scope
+	jwks                 string   // its public keys; empty unless it uses private_key_jwt
+	resource             string   // that it is the server of; empty for none
+	accountIDs           []string // that it may act for by itself
+	preregistered        bool
 
 	// asked is the one redirect URI of an authorization request, once it is known to be among those registered, and
 	// request or fault what the rest of it says. Only the copy made for that request has them.
@@ -41,16 +48,23 @@ func (s *Server) findClient(ctx context.Context, id string) (*client, error) {
 		return known, nil
 	}
 	c := &client{id: id}
-	var secretHash, redirectURIs, grantTypes string
-	err := s.log.DB().QueryRowContext(ctx, `SELECT name, auth_method, secret_hash, redirect_uris, grant_types
-		FROM oauth_clients WHERE id = ?`, id).Scan(&c.name, &c.authMethod, &secretHash, &redirectURIs, &grantTypes)
+	var secretHash, previousHash, redirectURIs, grantTypes, scopes, accountIDs string
+	var previousUntil int64
+	err := s.log.DB().QueryRowContext(ctx, `SELECT name, auth_method, secret_hash, previous_secret_hash, previous_expires_at,
+		redirect_uris, grant_types, scopes, jwks, resource, account_ids, preregistered FROM oauth_clients WHERE id = ?`, id).
+		Scan(&c.name, &c.authMethod, &secretHash, &previousHash, &previousUntil,
+			&redirectURIs, &grantTypes, &scopes, &c.jwks, &c.resource, &accountIDs, &c.preregistered)
 	if err != nil {
 		return nil, absent("find the client", err)
 	}
 	if c.secretHash, err = hex.DecodeString(secretHash); err != nil {
 		return nil, fmt.Errorf("find the client: %w", err)
 	}
-	c.redirectURIs = strings.Fields(redirectURIs)
+	if c.previousHash, err = hex.DecodeString(previousHash); err != nil {
+		return nil, fmt.Errorf("find the client: %w", err)
+	}
+	c.previousUntil = fromMillis(previousUntil)
+	c.redirectURIs, c.scopes, c.accountIDs = strings.Fields(redirectURIs), strings.Fields(scopes), strings.Fields(accountIDs)
 	for _, t := range strings.Fields(grantTypes) {
 		c.grantTypes = append(c.grantTypes, oidc.GrantType(t))
 	}

@@ -78,8 +78,8 @@ type expiredClient struct {
 // expiredClients lists at most a batch of the clients that were registered by one time and never used, or not since the
 // other. When a client was last used is known to useResolution, to its favour here.
 func expiredClients(tx *eventlog.Tx, registered, used time.Time) (expired []expiredClient, err error) {
-	rows, err := tx.Query(`SELECT id, used_at FROM oauth_clients WHERE used_at = 0 AND registered_at <= ?
-		UNION ALL SELECT id, used_at FROM oauth_clients WHERE used_at > 0 AND used_at <= ? LIMIT ?`,
+	rows, err := tx.Query(`SELECT id, used_at FROM oauth_clients WHERE used_at = 0 AND registered_at <= ? AND preregistered = 0
+		UNION ALL SELECT id, used_at FROM oauth_clients WHERE used_at > 0 AND used_at <= ? AND preregistered = 0 LIMIT ?`,
 		millis(registered), millis(used.Add(-useResolution)), sweepBatch)
 	if err != nil {
 		return nil, fmt.Errorf("find expired clients: %w", err)

@@ -18,8 +18,15 @@ CREATE TABLE oauth_clients (
 	name TEXT NOT NULL,
 	auth_method TEXT NOT NULL,
 	secret_hash TEXT NOT NULL,
+	previous_secret_hash TEXT NOT NULL,
+	previous_expires_at INTEGER NOT NULL,
 	redirect_uris TEXT NOT NULL,
 	grant_types TEXT NOT NULL,
+	scopes TEXT NOT NULL,
+	jwks TEXT NOT NULL,
+	resource TEXT NOT NULL,
+	account_ids TEXT NOT NULL,
+	preregistered INTEGER NOT NULL,
 	application_type TEXT NOT NULL,
 	software_id TEXT NOT NULL,
 	software_version TEXT NOT NULL,
@@ -27,7 +34,7 @@ CREATE TABLE oauth_clients (
 	registered_at INTEGER NOT NULL,
 	used_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX oauth_clients_by_use ON oauth_clients (used_at, registered_at);
+CREATE INDEX oauth_clients_by_use ON oauth_clients (used_at, registered_at) WHERE preregistered = 0;
 CREATE TABLE oauth_answers (
 	transaction_id TEXT PRIMARY KEY,
 	expires_at INTEGER NOT NULL
@@ -70,7 +77,7 @@ CREATE INDEX oauth_access_tokens_by_grant ON oauth_access_tokens (grant_id, expi
 func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "oauth",
-		Version: 4,
+		Version: 5,
 		Kinds:   []string{kindClient, kindGrant},
 		Schema:  schema,
 		Tables: []string{
@@ -97,12 +104,17 @@ func applyClient(tx *eventlog.Tx, id string, e *oauthv1.ClientEvent, now time.Ti
 	switch e := e.GetEvent().(type) {
 	case *oauthv1.ClientEvent_Registered:
 		c := e.Registered
-		return exec(tx, `INSERT INTO oauth_clients (id, name, auth_method, secret_hash, redirect_uris, grant_types,
+		return exec(tx, `INSERT INTO oauth_clients (id, name, auth_method, secret_hash, previous_secret_hash, previous_expires_at,
+			redirect_uris, grant_types, scopes, jwks, resource, account_ids, preregistered,
 			application_type, software_id, software_version, token_hash, registered_at, used_at)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
+			VALUES (?, ?, ?, ?, '', 0, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)`,
 			id, c.GetName(), c.GetAuthMethod(), key(c.GetSecretHash()), list(c.GetRedirectUris()), list(c.GetGrantTypes()),
+			list(c.GetScopes()), c.GetJwks(), c.GetResource(), list(c.GetAccountIds()), c.GetPreregistered(),
 			c.GetApplicationType(), c.GetSoftwareId(), c.GetSoftwareVersion(), key(c.GetRegistrationTokenHash()), millis(now))
-	case *oauthv1.ClientEvent_Deleted, *oauthv1.ClientEvent_Expired:
+	case *oauthv1.ClientEvent_SecretRotated:
+		return exec(tx, `UPDATE oauth_clients SET previous_secret_hash = secret_hash, previous_expires_at = ?, secret_hash = ?
+			WHERE id = ?`, millis(e.SecretRotated.GetPreviousExpireTime().AsTime()), key(e.SecretRotated.GetSecretHash()), id)
+	case *oauthv1.ClientEvent_Deleted, *oauthv1.ClientEvent_Expired, *oauthv1.ClientEvent_Removed:
 		return exec(tx, `DELETE FROM oauth_clients WHERE id = ?`, id)
 	case *oauthv1.ClientEvent_RegistrationRepeated:
 		return exec(tx, `UPDATE oauth_clients SET token_hash = '' WHERE id = ?`, id)
@@ -147,6 +159,9 @@ func applyConsent(tx *eventlog.Tx, id string, c *oauthv1.ConsentGranted, now tim
 
 // applyAnswer remembers which requests were answered, and forgets those that nobody can answer any more.
 func applyAnswer(tx *eventlog.Tx, transactionID string, expires, now time.Time) error {
+	if transactionID == "" {
+		return nil
+	}
 	if err := exec(tx, `DELETE FROM oauth_answers WHERE expires_at <= ?`, millis(now)); err != nil {
 		return err
 	}

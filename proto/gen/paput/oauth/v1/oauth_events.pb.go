@@ -148,6 +148,8 @@ const (
 	RevokeReason_REVOKE_REASON_CLIENT_DELETED RevokeReason = 4
 	// The client's registration ended by itself.
 	RevokeReason_REVOKE_REASON_CLIENT_EXPIRED RevokeReason = 5
+	// An administrator removed the client.
+	RevokeReason_REVOKE_REASON_CLIENT_REMOVED RevokeReason = 6
 )
 
 // Enum value maps for RevokeReason.
@@ -159,6 +161,7 @@ var (
 		3: "REVOKE_REASON_REFRESH_REUSED",
 		4: "REVOKE_REASON_CLIENT_DELETED",
 		5: "REVOKE_REASON_CLIENT_EXPIRED",
+		6: "REVOKE_REASON_CLIENT_REMOVED",
 	}
 	RevokeReason_value = map[string]int32{
 		"REVOKE_REASON_UNSPECIFIED":    0,
@@ -167,6 +170,7 @@ var (
 		"REVOKE_REASON_REFRESH_REUSED": 3,
 		"REVOKE_REASON_CLIENT_DELETED": 4,
 		"REVOKE_REASON_CLIENT_EXPIRED": 5,
+		"REVOKE_REASON_CLIENT_REMOVED": 6,
 	}
 )
 
@@ -208,6 +212,8 @@ type ClientEvent struct {
 	//	*ClientEvent_Deleted
 	//	*ClientEvent_RegistrationRepeated
 	//	*ClientEvent_Expired
+	//	*ClientEvent_SecretRotated
+	//	*ClientEvent_Removed
 	Event         isClientEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -286,6 +292,24 @@ func (x *ClientEvent) GetExpired() *ClientExpired {
 	return nil
 }
 
+func (x *ClientEvent) GetSecretRotated() *ClientSecretRotated {
+	if x != nil {
+		if x, ok := x.Event.(*ClientEvent_SecretRotated); ok {
+			return x.SecretRotated
+		}
+	}
+	return nil
+}
+
+func (x *ClientEvent) GetRemoved() *ClientRemoved {
+	if x != nil {
+		if x, ok := x.Event.(*ClientEvent_Removed); ok {
+			return x.Removed
+		}
+	}
+	return nil
+}
+
 type isClientEvent_Event interface {
 	isClientEvent_Event()
 }
@@ -310,6 +334,16 @@ type ClientEvent_Expired struct {
 	Expired *ClientExpired `protobuf:"bytes,4,opt,name=expired,proto3,oneof"`
 }
 
+type ClientEvent_SecretRotated struct {
+	// The client was given another secret.
+	SecretRotated *ClientSecretRotated `protobuf:"bytes,5,opt,name=secret_rotated,json=secretRotated,proto3,oneof"`
+}
+
+type ClientEvent_Removed struct {
+	// An administrator ended the registration.
+	Removed *ClientRemoved `protobuf:"bytes,6,opt,name=removed,proto3,oneof"`
+}
+
 func (*ClientEvent_Registered) isClientEvent_Event() {}
 
 func (*ClientEvent_Deleted) isClientEvent_Event() {}
@@ -318,14 +352,18 @@ func (*ClientEvent_RegistrationRepeated) isClientEvent_Event() {}
 
 func (*ClientEvent_Expired) isClientEvent_Event() {}
 
-// ClientRegistered says that an app registered itself (RFC 7591).
+func (*ClientEvent_SecretRotated) isClientEvent_Event() {}
+
+func (*ClientEvent_Removed) isClientEvent_Event() {}
+
+// ClientRegistered says that an app registered itself (RFC 7591), or that an administrator registered it.
 type ClientRegistered struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// What the app calls itself. Nobody has verified it. Empty when it gave no name.
 	Name string `protobuf:"bytes,1,opt,name=name,proto3" json:"name,omitempty"`
-	// How it authenticates at the token endpoint: none, client_secret_basic or client_secret_post.
+	// How it authenticates at the token endpoint: none, client_secret_basic, client_secret_post or private_key_jwt.
 	AuthMethod string `protobuf:"bytes,2,opt,name=auth_method,json=authMethod,proto3" json:"auth_method,omitempty"`
-	// SHA-256 of its secret; empty for the method none.
+	// SHA-256 of its secret; empty for a method without one.
 	SecretHash []byte `protobuf:"bytes,3,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
 	// Where answers may be sent. The port of a loopback address stands for any port.
 	RedirectUris []string `protobuf:"bytes,4,rep,name=redirect_uris,json=redirectUris,proto3" json:"redirect_uris,omitempty"`
@@ -339,8 +377,20 @@ type ClientRegistered struct {
 	SoftwareVersion string `protobuf:"bytes,8,opt,name=software_version,json=softwareVersion,proto3" json:"software_version,omitempty"`
 	// SHA-256 of the token with which it may look at its registration and end it; empty when it got none.
 	RegistrationTokenHash []byte `protobuf:"bytes,9,opt,name=registration_token_hash,json=registrationTokenHash,proto3" json:"registration_token_hash,omitempty"`
-	unknownFields         protoimpl.UnknownFields
-	sizeCache             protoimpl.SizeCache
+	// Whether an administrator registered it. Such a client stays until an administrator removes it.
+	Preregistered bool `protobuf:"varint,10,opt,name=preregistered,proto3" json:"preregistered,omitempty"`
+	// The scopes that it may ask for; empty for every scope. With client_credentials it gets no others.
+	Scopes []string `protobuf:"bytes,11,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// The public keys with which it signs its assertions (RFC 7517, section 5): a JSON object; empty for a method other than
+	// private_key_jwt.
+	Jwks string `protobuf:"bytes,12,opt,name=jwks,proto3" json:"jwks,omitempty"`
+	// The resource that it is the server of (RFC 8707), canonical: it may introspect the tokens that are bound to it
+	// (RFC 7662). Empty for a client that is no resource server.
+	Resource string `protobuf:"bytes,13,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The accounts that it may act for with client_credentials.
+	AccountIds    []string `protobuf:"bytes,14,rep,name=account_ids,json=accountIds,proto3" json:"account_ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ClientRegistered) Reset() {
@@ -436,6 +486,134 @@ func (x *ClientRegistered) GetRegistrationTokenHash() []byte {
 	return nil
 }
 
+func (x *ClientRegistered) GetPreregistered() bool {
+	if x != nil {
+		return x.Preregistered
+	}
+	return false
+}
+
+func (x *ClientRegistered) GetScopes() []string {
+	if x != nil {
+		return x.Scopes
+	}
+	return nil
+}
+
+func (x *ClientRegistered) GetJwks() string {
+	if x != nil {
+		return x.Jwks
+	}
+	return ""
+}
+
+func (x *ClientRegistered) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *ClientRegistered) GetAccountIds() []string {
+	if x != nil {
+		return x.AccountIds
+	}
+	return nil
+}
+
+// ClientSecretRotated says that an administrator gave a client another secret. The one before it goes on working for a
+// while, those before that do not.
+type ClientSecretRotated struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of the secret.
+	SecretHash []byte `protobuf:"bytes,1,opt,name=secret_hash,json=secretHash,proto3" json:"secret_hash,omitempty"`
+	// Until when the secret before this one works.
+	PreviousExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=previous_expire_time,json=previousExpireTime,proto3" json:"previous_expire_time,omitempty"`
+	unknownFields      protoimpl.UnknownFields
+	sizeCache          protoimpl.SizeCache
+}
+
+func (x *ClientSecretRotated) Reset() {
+	*x = ClientSecretRotated{}
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientSecretRotated) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientSecretRotated) ProtoMessage() {}
+
+func (x *ClientSecretRotated) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientSecretRotated.ProtoReflect.Descriptor instead.
+func (*ClientSecretRotated) Descriptor() ([]byte, []int) {
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *ClientSecretRotated) GetSecretHash() []byte {
+	if x != nil {
+		return x.SecretHash
+	}
+	return nil
+}
+
+func (x *ClientSecretRotated) GetPreviousExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PreviousExpireTime
+	}
+	return nil
+}
+
+// ClientRemoved says that an administrator ended a registration. The client's grants are revoked at the same time.
+type ClientRemoved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ClientRemoved) Reset() {
+	*x = ClientRemoved{}
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientRemoved) ProtoMessage() {}
+
+func (x *ClientRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientRemoved.ProtoReflect.Descriptor instead.
+func (*ClientRemoved) Descriptor() ([]byte, []int) {
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{3}
+}
+
 // ClientDeleted says that a client ended its registration (RFC 7592, section 2.3). Its grants are revoked at the same time.
 type ClientDeleted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -445,7 +623,7 @@ type ClientDeleted struct {
 
 func (x *ClientDeleted) Reset() {
 	*x = ClientDeleted{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[2]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -457,7 +635,7 @@ func (x *ClientDeleted) String() string {
 func (*ClientDeleted) ProtoMessage() {}
 
 func (x *ClientDeleted) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[2]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -470,7 +648,7 @@ func (x *ClientDeleted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientDeleted.ProtoReflect.Descriptor instead.
 func (*ClientDeleted) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{2}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{4}
 }
 
 // RegistrationRepeated says that an equal registration came from the same address before this one was used, and was given
@@ -484,7 +662,7 @@ type RegistrationRepeated struct {
 
 func (x *RegistrationRepeated) Reset() {
 	*x = RegistrationRepeated{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -496,7 +674,7 @@ func (x *RegistrationRepeated) String() string {
 func (*RegistrationRepeated) ProtoMessage() {}
 
 func (x *RegistrationRepeated) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[3]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -509,7 +687,7 @@ func (x *RegistrationRepeated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RegistrationRepeated.ProtoReflect.Descriptor instead.
 func (*RegistrationRepeated) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{3}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{5}
 }
 
 // ClientExpired says that a registration ended by itself. What was left of its grants is revoked at the same time.
@@ -523,7 +701,7 @@ type ClientExpired struct {
 
 func (x *ClientExpired) Reset() {
 	*x = ClientExpired{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -535,7 +713,7 @@ func (x *ClientExpired) String() string {
 func (*ClientExpired) ProtoMessage() {}
 
 func (x *ClientExpired) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[4]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -548,7 +726,7 @@ func (x *ClientExpired) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ClientExpired.ProtoReflect.Descriptor instead.
 func (*ClientExpired) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{4}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *ClientExpired) GetReason() ClientExpiry {
@@ -576,6 +754,9 @@ type GrantEvent struct {
 	//	*GrantEvent_RefreshRepeated
 	//	*GrantEvent_RefreshReused
 	//	*GrantEvent_Revoked
+	//	*GrantEvent_ClientCredentialsGranted
+	//	*GrantEvent_DeviceAuthorizationRequested
+	//	*GrantEvent_DeviceCodeRedeemed
 	Event         isGrantEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -583,7 +764,7 @@ type GrantEvent struct {
 
 func (x *GrantEvent) Reset() {
 	*x = GrantEvent{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +776,7 @@ func (x *GrantEvent) String() string {
 func (*GrantEvent) ProtoMessage() {}
 
 func (x *GrantEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[5]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +789,7 @@ func (x *GrantEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantEvent.ProtoReflect.Descriptor instead.
 func (*GrantEvent) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{5}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *GrantEvent) GetEvent() isGrantEvent_Event {
@@ -708,6 +889,33 @@ func (x *GrantEvent) GetRevoked() *GrantRevoked {
 	return nil
 }
 
+func (x *GrantEvent) GetClientCredentialsGranted() *ClientCredentialsGranted {
+	if x != nil {
+		if x, ok := x.Event.(*GrantEvent_ClientCredentialsGranted); ok {
+			return x.ClientCredentialsGranted
+		}
+	}
+	return nil
+}
+
+func (x *GrantEvent) GetDeviceAuthorizationRequested() *DeviceAuthorizationRequested {
+	if x != nil {
+		if x, ok := x.Event.(*GrantEvent_DeviceAuthorizationRequested); ok {
+			return x.DeviceAuthorizationRequested
+		}
+	}
+	return nil
+}
+
+func (x *GrantEvent) GetDeviceCodeRedeemed() *DeviceCodeRedeemed {
+	if x != nil {
+		if x, ok := x.Event.(*GrantEvent_DeviceCodeRedeemed); ok {
+			return x.DeviceCodeRedeemed
+		}
+	}
+	return nil
+}
+
 type isGrantEvent_Event interface {
 	isGrantEvent_Event()
 }
@@ -762,6 +970,21 @@ type GrantEvent_Revoked struct {
 	Revoked *GrantRevoked `protobuf:"bytes,10,opt,name=revoked,proto3,oneof"`
 }
 
+type GrantEvent_ClientCredentialsGranted struct {
+	// A client got a token for itself, or for an account that it may act for.
+	ClientCredentialsGranted *ClientCredentialsGranted `protobuf:"bytes,11,opt,name=client_credentials_granted,json=clientCredentialsGranted,proto3,oneof"`
+}
+
+type GrantEvent_DeviceAuthorizationRequested struct {
+	// A device without a browser asked for access; a person's answer may follow.
+	DeviceAuthorizationRequested *DeviceAuthorizationRequested `protobuf:"bytes,12,opt,name=device_authorization_requested,json=deviceAuthorizationRequested,proto3,oneof"`
+}
+
+type GrantEvent_DeviceCodeRedeemed struct {
+	// The device exchanged its code for tokens.
+	DeviceCodeRedeemed *DeviceCodeRedeemed `protobuf:"bytes,13,opt,name=device_code_redeemed,json=deviceCodeRedeemed,proto3,oneof"`
+}
+
 func (*GrantEvent_ConsentGranted) isGrantEvent_Event() {}
 
 func (*GrantEvent_ConsentDenied) isGrantEvent_Event() {}
@@ -782,10 +1005,17 @@ func (*GrantEvent_RefreshReused) isGrantEvent_Event() {}
 
 func (*GrantEvent_Revoked) isGrantEvent_Event() {}
 
+func (*GrantEvent_ClientCredentialsGranted) isGrantEvent_Event() {}
+
+func (*GrantEvent_DeviceAuthorizationRequested) isGrantEvent_Event() {}
+
+func (*GrantEvent_DeviceCodeRedeemed) isGrantEvent_Event() {}
+
 // ConsentGranted says what a person allowed an app.
 type ConsentGranted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The request that the person answered; each is answered once.
+	// The request that the person answered; each is answered once. Empty for a device's, which the grant is the answer to,
+	// and for an answer that was remembered.
 	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
 	// Until when the request could have been answered.
 	TransactionExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=transaction_expire_time,json=transactionExpireTime,proto3" json:"transaction_expire_time,omitempty"`
@@ -800,14 +1030,18 @@ type ConsentGranted struct {
 	// The scopes that the app asked for.
 	RequestedScopes []string `protobuf:"bytes,7,rep,name=requested_scopes,json=requestedScopes,proto3" json:"requested_scopes,omitempty"`
 	// The scopes that the person allowed.
-	Scopes        []string `protobuf:"bytes,8,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	Scopes []string `protobuf:"bytes,8,rep,name=scopes,proto3" json:"scopes,omitempty"`
+	// Whether the person was not asked, because they had allowed the same app the same before.
+	Remembered bool `protobuf:"varint,9,opt,name=remembered,proto3" json:"remembered,omitempty"`
+	// SHA-256 of what the person was shown about an app with a metadata document; empty for a registered one.
+	ClientDigest  []byte `protobuf:"bytes,10,opt,name=client_digest,json=clientDigest,proto3" json:"client_digest,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ConsentGranted) Reset() {
 	*x = ConsentGranted{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -819,7 +1053,7 @@ func (x *ConsentGranted) String() string {
 func (*ConsentGranted) ProtoMessage() {}
 
 func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[6]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -832,7 +1066,7 @@ func (x *ConsentGranted) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentGranted.ProtoReflect.Descriptor instead.
 func (*ConsentGranted) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{6}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ConsentGranted) GetTransactionId() string {
@@ -891,10 +1125,24 @@ func (x *ConsentGranted) GetScopes() []string {
 	return nil
 }
 
+func (x *ConsentGranted) GetRemembered() bool {
+	if x != nil {
+		return x.Remembered
+	}
+	return false
+}
+
+func (x *ConsentGranted) GetClientDigest() []byte {
+	if x != nil {
+		return x.ClientDigest
+	}
+	return nil
+}
+
 // ConsentDenied says that a person refused an app.
 type ConsentDenied struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The request that the person answered; each is answered once.
+	// The request that the person answered; each is answered once. Empty for a device's.
 	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
 	// Until when the request could have been answered.
 	TransactionExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=transaction_expire_time,json=transactionExpireTime,proto3" json:"transaction_expire_time,omitempty"`
@@ -914,7 +1162,7 @@ type ConsentDenied struct {
 
 func (x *ConsentDenied) Reset() {
 	*x = ConsentDenied{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -926,7 +1174,7 @@ func (x *ConsentDenied) String() string {
 func (*ConsentDenied) ProtoMessage() {}
 
 func (x *ConsentDenied) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[7]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -939,7 +1187,7 @@ func (x *ConsentDenied) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ConsentDenied.ProtoReflect.Descriptor instead.
 func (*ConsentDenied) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{7}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ConsentDenied) GetTransactionId() string {
@@ -1006,7 +1254,7 @@ type CodeIssued struct {
 
 func (x *CodeIssued) Reset() {
 	*x = CodeIssued{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1018,7 +1266,7 @@ func (x *CodeIssued) String() string {
 func (*CodeIssued) ProtoMessage() {}
 
 func (x *CodeIssued) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[8]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1031,7 +1279,7 @@ func (x *CodeIssued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeIssued.ProtoReflect.Descriptor instead.
 func (*CodeIssued) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{8}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CodeIssued) GetCodeHash() []byte {
@@ -1070,7 +1318,7 @@ type AccessToken struct {
 
 func (x *AccessToken) Reset() {
 	*x = AccessToken{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1082,7 +1330,7 @@ func (x *AccessToken) String() string {
 func (*AccessToken) ProtoMessage() {}
 
 func (x *AccessToken) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[9]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1095,7 +1343,7 @@ func (x *AccessToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use AccessToken.ProtoReflect.Descriptor instead.
 func (*AccessToken) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{9}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *AccessToken) GetHash() []byte {
@@ -1132,7 +1380,7 @@ type RefreshToken struct {
 
 func (x *RefreshToken) Reset() {
 	*x = RefreshToken{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1392,7 @@ func (x *RefreshToken) String() string {
 func (*RefreshToken) ProtoMessage() {}
 
 func (x *RefreshToken) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[10]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1405,7 @@ func (x *RefreshToken) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshToken.ProtoReflect.Descriptor instead.
 func (*RefreshToken) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{10}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *RefreshToken) GetHash() []byte {
@@ -1191,7 +1439,7 @@ type CodeRedeemed struct {
 
 func (x *CodeRedeemed) Reset() {
 	*x = CodeRedeemed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1203,7 +1451,7 @@ func (x *CodeRedeemed) String() string {
 func (*CodeRedeemed) ProtoMessage() {}
 
 func (x *CodeRedeemed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[11]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1216,7 +1464,7 @@ func (x *CodeRedeemed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeRedeemed.ProtoReflect.Descriptor instead.
 func (*CodeRedeemed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{11}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CodeRedeemed) GetCodeHash() []byte {
@@ -1260,7 +1508,7 @@ type CodeRefused struct {
 
 func (x *CodeRefused) Reset() {
 	*x = CodeRefused{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1520,7 @@ func (x *CodeRefused) String() string {
 func (*CodeRefused) ProtoMessage() {}
 
 func (x *CodeRefused) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[12]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1533,7 @@ func (x *CodeRefused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeRefused.ProtoReflect.Descriptor instead.
 func (*CodeRefused) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{12}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *CodeRefused) GetCodeHash() []byte {
@@ -1313,7 +1561,7 @@ type CodeReplayed struct {
 
 func (x *CodeReplayed) Reset() {
 	*x = CodeReplayed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1325,7 +1573,7 @@ func (x *CodeReplayed) String() string {
 func (*CodeReplayed) ProtoMessage() {}
 
 func (x *CodeReplayed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[13]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1338,7 +1586,7 @@ func (x *CodeReplayed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CodeReplayed.ProtoReflect.Descriptor instead.
 func (*CodeReplayed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{13}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *CodeReplayed) GetCodeHash() []byte {
@@ -1363,7 +1611,7 @@ type TokenRefreshed struct {
 
 func (x *TokenRefreshed) Reset() {
 	*x = TokenRefreshed{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1375,7 +1623,7 @@ func (x *TokenRefreshed) String() string {
 func (*TokenRefreshed) ProtoMessage() {}
 
 func (x *TokenRefreshed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[14]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1388,7 +1636,7 @@ func (x *TokenRefreshed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TokenRefreshed.ProtoReflect.Descriptor instead.
 func (*TokenRefreshed) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{14}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *TokenRefreshed) GetRefreshTokenHash() []byte {
@@ -1425,7 +1673,7 @@ type RefreshRepeated struct {
 
 func (x *RefreshRepeated) Reset() {
 	*x = RefreshRepeated{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1685,7 @@ func (x *RefreshRepeated) String() string {
 func (*RefreshRepeated) ProtoMessage() {}
 
 func (x *RefreshRepeated) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[15]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1698,7 @@ func (x *RefreshRepeated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshRepeated.ProtoReflect.Descriptor instead.
 func (*RefreshRepeated) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{15}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *RefreshRepeated) GetRefreshTokenHash() []byte {
@@ -1480,7 +1728,7 @@ type RefreshReused struct {
 
 func (x *RefreshReused) Reset() {
 	*x = RefreshReused{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1492,7 +1740,7 @@ func (x *RefreshReused) String() string {
 func (*RefreshReused) ProtoMessage() {}
 
 func (x *RefreshReused) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[16]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1505,7 +1753,7 @@ func (x *RefreshReused) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RefreshReused.ProtoReflect.Descriptor instead.
 func (*RefreshReused) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{16}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *RefreshReused) GetRefreshTokenHash() []byte {
@@ -1533,7 +1781,7 @@ type GrantRevoked struct {
 
 func (x *GrantRevoked) Reset() {
 	*x = GrantRevoked{}
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[17]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1545,7 +1793,7 @@ func (x *GrantRevoked) String() string {
 func (*GrantRevoked) ProtoMessage() {}
 
 func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[17]
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1558,7 +1806,7 @@ func (x *GrantRevoked) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GrantRevoked.ProtoReflect.Descriptor instead.
 func (*GrantRevoked) Descriptor() ([]byte, []int) {
-	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{17}
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GrantRevoked) GetReason() RevokeReason {
@@ -1568,19 +1816,278 @@ func (x *GrantRevoked) GetReason() RevokeReason {
 	return RevokeReason_REVOKE_REASON_UNSPECIFIED
 }
 
+// ClientCredentialsGranted says that a registered service got an access token (RFC 6749, section 4.4). Nobody was asked:
+// an administrator allowed it beforehand. Each such token is a grant of its own.
+type ClientCredentialsGranted struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The service.
+	ClientId string `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// The account that it acts for; empty when for none.
+	AccountId string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	// What the token is bound to (RFC 8707).
+	Resource string `protobuf:"bytes,3,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The token.
+	AccessToken *AccessToken `protobuf:"bytes,4,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	// SHA-256 of the client and the id of the assertion that it authenticated with, which is good once (RFC 7523, section 3);
+	// empty for another method.
+	AssertionHash []byte `protobuf:"bytes,5,opt,name=assertion_hash,json=assertionHash,proto3" json:"assertion_hash,omitempty"`
+	// When the assertion would have expired.
+	AssertionExpireTime *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=assertion_expire_time,json=assertionExpireTime,proto3" json:"assertion_expire_time,omitempty"`
+	unknownFields       protoimpl.UnknownFields
+	sizeCache           protoimpl.SizeCache
+}
+
+func (x *ClientCredentialsGranted) Reset() {
+	*x = ClientCredentialsGranted{}
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ClientCredentialsGranted) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ClientCredentialsGranted) ProtoMessage() {}
+
+func (x *ClientCredentialsGranted) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ClientCredentialsGranted.ProtoReflect.Descriptor instead.
+func (*ClientCredentialsGranted) Descriptor() ([]byte, []int) {
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ClientCredentialsGranted) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *ClientCredentialsGranted) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
+func (x *ClientCredentialsGranted) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *ClientCredentialsGranted) GetAccessToken() *AccessToken {
+	if x != nil {
+		return x.AccessToken
+	}
+	return nil
+}
+
+func (x *ClientCredentialsGranted) GetAssertionHash() []byte {
+	if x != nil {
+		return x.AssertionHash
+	}
+	return nil
+}
+
+func (x *ClientCredentialsGranted) GetAssertionExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AssertionExpireTime
+	}
+	return nil
+}
+
+// DeviceAuthorizationRequested says that a device asked for access and was given a code to show (RFC 8628, section 3.2).
+type DeviceAuthorizationRequested struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The app on the device.
+	ClientId string `protobuf:"bytes,1,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// What the tokens are to be bound to (RFC 8707).
+	Resource string `protobuf:"bytes,2,opt,name=resource,proto3" json:"resource,omitempty"`
+	// The scopes that the app asked for.
+	RequestedScopes []string `protobuf:"bytes,3,rep,name=requested_scopes,json=requestedScopes,proto3" json:"requested_scopes,omitempty"`
+	// SHA-256 of the device code.
+	DeviceCodeHash []byte `protobuf:"bytes,4,opt,name=device_code_hash,json=deviceCodeHash,proto3" json:"device_code_hash,omitempty"`
+	// SHA-256 of the user code, in normal form.
+	UserCodeHash []byte `protobuf:"bytes,5,opt,name=user_code_hash,json=userCodeHash,proto3" json:"user_code_hash,omitempty"`
+	// Until when the person may answer and the device fetch its tokens.
+	ExpireTime    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expire_time,json=expireTime,proto3" json:"expire_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeviceAuthorizationRequested) Reset() {
+	*x = DeviceAuthorizationRequested{}
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceAuthorizationRequested) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceAuthorizationRequested) ProtoMessage() {}
+
+func (x *DeviceAuthorizationRequested) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceAuthorizationRequested.ProtoReflect.Descriptor instead.
+func (*DeviceAuthorizationRequested) Descriptor() ([]byte, []int) {
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *DeviceAuthorizationRequested) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *DeviceAuthorizationRequested) GetResource() string {
+	if x != nil {
+		return x.Resource
+	}
+	return ""
+}
+
+func (x *DeviceAuthorizationRequested) GetRequestedScopes() []string {
+	if x != nil {
+		return x.RequestedScopes
+	}
+	return nil
+}
+
+func (x *DeviceAuthorizationRequested) GetDeviceCodeHash() []byte {
+	if x != nil {
+		return x.DeviceCodeHash
+	}
+	return nil
+}
+
+func (x *DeviceAuthorizationRequested) GetUserCodeHash() []byte {
+	if x != nil {
+		return x.UserCodeHash
+	}
+	return nil
+}
+
+func (x *DeviceAuthorizationRequested) GetExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpireTime
+	}
+	return nil
+}
+
+// DeviceCodeRedeemed says that a device got its tokens, after the person's consent.
+type DeviceCodeRedeemed struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// SHA-256 of the device code.
+	DeviceCodeHash []byte `protobuf:"bytes,1,opt,name=device_code_hash,json=deviceCodeHash,proto3" json:"device_code_hash,omitempty"`
+	// The access token.
+	AccessToken *AccessToken `protobuf:"bytes,2,opt,name=access_token,json=accessToken,proto3" json:"access_token,omitempty"`
+	// The refresh token; absent for a client that did not register the grant type.
+	RefreshToken *RefreshToken `protobuf:"bytes,3,opt,name=refresh_token,json=refreshToken,proto3" json:"refresh_token,omitempty"`
+	// When the grant ends, however often it is refreshed.
+	GrantExpireTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=grant_expire_time,json=grantExpireTime,proto3" json:"grant_expire_time,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *DeviceCodeRedeemed) Reset() {
+	*x = DeviceCodeRedeemed{}
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[22]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeviceCodeRedeemed) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeviceCodeRedeemed) ProtoMessage() {}
+
+func (x *DeviceCodeRedeemed) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_oauth_v1_oauth_events_proto_msgTypes[22]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeviceCodeRedeemed.ProtoReflect.Descriptor instead.
+func (*DeviceCodeRedeemed) Descriptor() ([]byte, []int) {
+	return file_paput_oauth_v1_oauth_events_proto_rawDescGZIP(), []int{22}
+}
+
+func (x *DeviceCodeRedeemed) GetDeviceCodeHash() []byte {
+	if x != nil {
+		return x.DeviceCodeHash
+	}
+	return nil
+}
+
+func (x *DeviceCodeRedeemed) GetAccessToken() *AccessToken {
+	if x != nil {
+		return x.AccessToken
+	}
+	return nil
+}
+
+func (x *DeviceCodeRedeemed) GetRefreshToken() *RefreshToken {
+	if x != nil {
+		return x.RefreshToken
+	}
+	return nil
+}
+
+func (x *DeviceCodeRedeemed) GetGrantExpireTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.GrantExpireTime
+	}
+	return nil
+}
+
 var File_paput_oauth_v1_oauth_events_proto protoreflect.FileDescriptor
 
 const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\n" +
-	"!paput/oauth/v1/oauth_events.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xad\x02\n" +
+	"!paput/oauth/v1/oauth_events.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb6\x03\n" +
 	"\vClientEvent\x12B\n" +
 	"\n" +
 	"registered\x18\x01 \x01(\v2 .paput.oauth.v1.ClientRegisteredH\x00R\n" +
 	"registered\x129\n" +
 	"\adeleted\x18\x02 \x01(\v2\x1d.paput.oauth.v1.ClientDeletedH\x00R\adeleted\x12[\n" +
 	"\x15registration_repeated\x18\x03 \x01(\v2$.paput.oauth.v1.RegistrationRepeatedH\x00R\x14registrationRepeated\x129\n" +
-	"\aexpired\x18\x04 \x01(\v2\x1d.paput.oauth.v1.ClientExpiredH\x00R\aexpiredB\a\n" +
-	"\x05event\"\xe7\x02\n" +
+	"\aexpired\x18\x04 \x01(\v2\x1d.paput.oauth.v1.ClientExpiredH\x00R\aexpired\x12L\n" +
+	"\x0esecret_rotated\x18\x05 \x01(\v2#.paput.oauth.v1.ClientSecretRotatedH\x00R\rsecretRotated\x129\n" +
+	"\aremoved\x18\x06 \x01(\v2\x1d.paput.oauth.v1.ClientRemovedH\x00R\aremovedB\a\n" +
+	"\x05event\"\xf6\x03\n" +
 	"\x10ClientRegistered\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1f\n" +
 	"\vauth_method\x18\x02 \x01(\tR\n" +
@@ -1594,11 +2101,23 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\vsoftware_id\x18\a \x01(\tR\n" +
 	"softwareId\x12)\n" +
 	"\x10software_version\x18\b \x01(\tR\x0fsoftwareVersion\x12;\n" +
-	"\x17registration_token_hash\x18\t \x01(\fB\x03\x80\x01\x01R\x15registrationTokenHash\"\x0f\n" +
+	"\x17registration_token_hash\x18\t \x01(\fB\x03\x80\x01\x01R\x15registrationTokenHash\x12$\n" +
+	"\rpreregistered\x18\n" +
+	" \x01(\bR\rpreregistered\x12\x16\n" +
+	"\x06scopes\x18\v \x03(\tR\x06scopes\x12\x12\n" +
+	"\x04jwks\x18\f \x01(\tR\x04jwks\x12\x1a\n" +
+	"\bresource\x18\r \x01(\tR\bresource\x12\x1f\n" +
+	"\vaccount_ids\x18\x0e \x03(\tR\n" +
+	"accountIds\"\x89\x01\n" +
+	"\x13ClientSecretRotated\x12$\n" +
+	"\vsecret_hash\x18\x01 \x01(\fB\x03\x80\x01\x01R\n" +
+	"secretHash\x12L\n" +
+	"\x14previous_expire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x12previousExpireTime\"\x0f\n" +
+	"\rClientRemoved\"\x0f\n" +
 	"\rClientDeleted\"\x16\n" +
 	"\x14RegistrationRepeated\"E\n" +
 	"\rClientExpired\x124\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1c.paput.oauth.v1.ClientExpiryR\x06reason\"\xce\x05\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1c.paput.oauth.v1.ClientExpiryR\x06reason\"\x86\b\n" +
 	"\n" +
 	"GrantEvent\x12I\n" +
 	"\x0fconsent_granted\x18\x01 \x01(\v2\x1e.paput.oauth.v1.ConsentGrantedH\x00R\x0econsentGranted\x12F\n" +
@@ -1612,8 +2131,11 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\x10refresh_repeated\x18\b \x01(\v2\x1f.paput.oauth.v1.RefreshRepeatedH\x00R\x0frefreshRepeated\x12F\n" +
 	"\x0erefresh_reused\x18\t \x01(\v2\x1d.paput.oauth.v1.RefreshReusedH\x00R\rrefreshReused\x128\n" +
 	"\arevoked\x18\n" +
-	" \x01(\v2\x1c.paput.oauth.v1.GrantRevokedH\x00R\arevokedB\a\n" +
-	"\x05event\"\xc9\x02\n" +
+	" \x01(\v2\x1c.paput.oauth.v1.GrantRevokedH\x00R\arevoked\x12h\n" +
+	"\x1aclient_credentials_granted\x18\v \x01(\v2(.paput.oauth.v1.ClientCredentialsGrantedH\x00R\x18clientCredentialsGranted\x12t\n" +
+	"\x1edevice_authorization_requested\x18\f \x01(\v2,.paput.oauth.v1.DeviceAuthorizationRequestedH\x00R\x1cdeviceAuthorizationRequested\x12V\n" +
+	"\x14device_code_redeemed\x18\r \x01(\v2\".paput.oauth.v1.DeviceCodeRedeemedH\x00R\x12deviceCodeRedeemedB\a\n" +
+	"\x05event\"\x93\x03\n" +
 	"\x0eConsentGranted\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12R\n" +
 	"\x17transaction_expire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x15transactionExpireTime\x12\x1d\n" +
@@ -1623,7 +2145,12 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\fredirect_uri\x18\x05 \x01(\tR\vredirectUri\x12\x1a\n" +
 	"\bresource\x18\x06 \x01(\tR\bresource\x12)\n" +
 	"\x10requested_scopes\x18\a \x03(\tR\x0frequestedScopes\x12\x16\n" +
-	"\x06scopes\x18\b \x03(\tR\x06scopes\"\xb0\x02\n" +
+	"\x06scopes\x18\b \x03(\tR\x06scopes\x12\x1e\n" +
+	"\n" +
+	"remembered\x18\t \x01(\bR\n" +
+	"remembered\x12(\n" +
+	"\rclient_digest\x18\n" +
+	" \x01(\fB\x03\x80\x01\x01R\fclientDigest\"\xb0\x02\n" +
 	"\rConsentDenied\x12%\n" +
 	"\x0etransaction_id\x18\x01 \x01(\tR\rtransactionId\x12R\n" +
 	"\x17transaction_expire_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x15transactionExpireTime\x12\x1d\n" +
@@ -1670,7 +2197,28 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\vrotate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"rotateTime\"D\n" +
 	"\fGrantRevoked\x124\n" +
-	"\x06reason\x18\x01 \x01(\x0e2\x1c.paput.oauth.v1.RevokeReasonR\x06reason*_\n" +
+	"\x06reason\x18\x01 \x01(\x0e2\x1c.paput.oauth.v1.RevokeReasonR\x06reason\"\xae\x02\n" +
+	"\x18ClientCredentialsGranted\x12\x1b\n" +
+	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tR\taccountId\x12\x1a\n" +
+	"\bresource\x18\x03 \x01(\tR\bresource\x12>\n" +
+	"\faccess_token\x18\x04 \x01(\v2\x1b.paput.oauth.v1.AccessTokenR\vaccessToken\x12*\n" +
+	"\x0eassertion_hash\x18\x05 \x01(\fB\x03\x80\x01\x01R\rassertionHash\x12N\n" +
+	"\x15assertion_expire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\x13assertionExpireTime\"\x99\x02\n" +
+	"\x1cDeviceAuthorizationRequested\x12\x1b\n" +
+	"\tclient_id\x18\x01 \x01(\tR\bclientId\x12\x1a\n" +
+	"\bresource\x18\x02 \x01(\tR\bresource\x12)\n" +
+	"\x10requested_scopes\x18\x03 \x03(\tR\x0frequestedScopes\x12-\n" +
+	"\x10device_code_hash\x18\x04 \x01(\fB\x03\x80\x01\x01R\x0edeviceCodeHash\x12)\n" +
+	"\x0euser_code_hash\x18\x05 \x01(\fB\x03\x80\x01\x01R\fuserCodeHash\x12;\n" +
+	"\vexpire_time\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"expireTime\"\x8e\x02\n" +
+	"\x12DeviceCodeRedeemed\x12-\n" +
+	"\x10device_code_hash\x18\x01 \x01(\fB\x03\x80\x01\x01R\x0edeviceCodeHash\x12>\n" +
+	"\faccess_token\x18\x02 \x01(\v2\x1b.paput.oauth.v1.AccessTokenR\vaccessToken\x12A\n" +
+	"\rrefresh_token\x18\x03 \x01(\v2\x1c.paput.oauth.v1.RefreshTokenR\frefreshToken\x12F\n" +
+	"\x11grant_expire_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x0fgrantExpireTime*_\n" +
 	"\fClientExpiry\x12\x1d\n" +
 	"\x19CLIENT_EXPIRY_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CLIENT_EXPIRY_UNUSED\x10\x01\x12\x16\n" +
@@ -1679,14 +2227,15 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\x18CODE_REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CODE_REFUSAL_EXPIRED\x10\x01\x12\x1d\n" +
 	"\x19CODE_REFUSAL_REDIRECT_URI\x10\x02\x12\x19\n" +
-	"\x15CODE_REFUSAL_VERIFIER\x10\x03*\xce\x01\n" +
+	"\x15CODE_REFUSAL_VERIFIER\x10\x03*\xf0\x01\n" +
 	"\fRevokeReason\x12\x1d\n" +
 	"\x19REVOKE_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REVOKE_REASON_CLIENT\x10\x01\x12\x1f\n" +
 	"\x1bREVOKE_REASON_CODE_REPLAYED\x10\x02\x12 \n" +
 	"\x1cREVOKE_REASON_REFRESH_REUSED\x10\x03\x12 \n" +
 	"\x1cREVOKE_REASON_CLIENT_DELETED\x10\x04\x12 \n" +
-	"\x1cREVOKE_REASON_CLIENT_EXPIRED\x10\x05B\xb9\x01\n" +
+	"\x1cREVOKE_REASON_CLIENT_EXPIRED\x10\x05\x12 \n" +
+	"\x1cREVOKE_REASON_CLIENT_REMOVED\x10\x06B\xb9\x01\n" +
 	"\x12com.paput.oauth.v1B\x10OauthEventsProtoP\x01Z7github.com/paput/paput/proto/gen/paput/oauth/v1;oauthv1\xa2\x02\x03POX\xaa\x02\x0ePaput.Oauth.V1\xca\x02\x0ePaput\\Oauth\\V1\xe2\x02\x1aPaput\\Oauth\\V1\\GPBMetadata\xea\x02\x10Paput::Oauth::V1b\x06proto3"
 
 var (
@@ -1702,66 +2251,83 @@ func file_paput_oauth_v1_oauth_events_proto_rawDescGZIP() []byte {
 }
 
 var file_paput_oauth_v1_oauth_events_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_paput_oauth_v1_oauth_events_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_paput_oauth_v1_oauth_events_proto_msgTypes = make([]protoimpl.MessageInfo, 23)
 var file_paput_oauth_v1_oauth_events_proto_goTypes = []any{
-	(ClientExpiry)(0),             // 0: paput.oauth.v1.ClientExpiry
-	(CodeRefusal)(0),              // 1: paput.oauth.v1.CodeRefusal
-	(RevokeReason)(0),             // 2: paput.oauth.v1.RevokeReason
-	(*ClientEvent)(nil),           // 3: paput.oauth.v1.ClientEvent
-	(*ClientRegistered)(nil),      // 4: paput.oauth.v1.ClientRegistered
-	(*ClientDeleted)(nil),         // 5: paput.oauth.v1.ClientDeleted
-	(*RegistrationRepeated)(nil),  // 6: paput.oauth.v1.RegistrationRepeated
-	(*ClientExpired)(nil),         // 7: paput.oauth.v1.ClientExpired
-	(*GrantEvent)(nil),            // 8: paput.oauth.v1.GrantEvent
-	(*ConsentGranted)(nil),        // 9: paput.oauth.v1.ConsentGranted
-	(*ConsentDenied)(nil),         // 10: paput.oauth.v1.ConsentDenied
-	(*CodeIssued)(nil),            // 11: paput.oauth.v1.CodeIssued
-	(*AccessToken)(nil),           // 12: paput.oauth.v1.AccessToken
-	(*RefreshToken)(nil),          // 13: paput.oauth.v1.RefreshToken
-	(*CodeRedeemed)(nil),          // 14: paput.oauth.v1.CodeRedeemed
-	(*CodeRefused)(nil),           // 15: paput.oauth.v1.CodeRefused
-	(*CodeReplayed)(nil),          // 16: paput.oauth.v1.CodeReplayed
-	(*TokenRefreshed)(nil),        // 17: paput.oauth.v1.TokenRefreshed
-	(*RefreshRepeated)(nil),       // 18: paput.oauth.v1.RefreshRepeated
-	(*RefreshReused)(nil),         // 19: paput.oauth.v1.RefreshReused
-	(*GrantRevoked)(nil),          // 20: paput.oauth.v1.GrantRevoked
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
+	(ClientExpiry)(0),                    // 0: paput.oauth.v1.ClientExpiry
+	(CodeRefusal)(0),                     // 1: paput.oauth.v1.CodeRefusal
+	(RevokeReason)(0),                    // 2: paput.oauth.v1.RevokeReason
+	(*ClientEvent)(nil),                  // 3: paput.oauth.v1.ClientEvent
+	(*ClientRegistered)(nil),             // 4: paput.oauth.v1.ClientRegistered
+	(*ClientSecretRotated)(nil),          // 5: paput.oauth.v1.ClientSecretRotated
+	(*ClientRemoved)(nil),                // 6: paput.oauth.v1.ClientRemoved
+	(*ClientDeleted)(nil),                // 7: paput.oauth.v1.ClientDeleted
+	(*RegistrationRepeated)(nil),         // 8: paput.oauth.v1.RegistrationRepeated
+	(*ClientExpired)(nil),                // 9: paput.oauth.v1.ClientExpired
+	(*GrantEvent)(nil),                   // 10: paput.oauth.v1.GrantEvent
+	(*ConsentGranted)(nil),               // 11: paput.oauth.v1.ConsentGranted
+	(*ConsentDenied)(nil),                // 12: paput.oauth.v1.ConsentDenied
+	(*CodeIssued)(nil),                   // 13: paput.oauth.v1.CodeIssued
+	(*AccessToken)(nil),                  // 14: paput.oauth.v1.AccessToken
+	(*RefreshToken)(nil),                 // 15: paput.oauth.v1.RefreshToken
+	(*CodeRedeemed)(nil),                 // 16: paput.oauth.v1.CodeRedeemed
+	(*CodeRefused)(nil),                  // 17: paput.oauth.v1.CodeRefused
+	(*CodeReplayed)(nil),                 // 18: paput.oauth.v1.CodeReplayed
+	(*TokenRefreshed)(nil),               // 19: paput.oauth.v1.TokenRefreshed
+	(*RefreshRepeated)(nil),              // 20: paput.oauth.v1.RefreshRepeated
+	(*RefreshReused)(nil),                // 21: paput.oauth.v1.RefreshReused
+	(*GrantRevoked)(nil),                 // 22: paput.oauth.v1.GrantRevoked
+	(*ClientCredentialsGranted)(nil),     // 23: paput.oauth.v1.ClientCredentialsGranted
+	(*DeviceAuthorizationRequested)(nil), // 24: paput.oauth.v1.DeviceAuthorizationRequested
+	(*DeviceCodeRedeemed)(nil),           // 25: paput.oauth.v1.DeviceCodeRedeemed
+	(*timestamppb.Timestamp)(nil),        // 26: google.protobuf.Timestamp
 }
 var file_paput_oauth_v1_oauth_events_proto_depIdxs = []int32{
 	4,  // 0: paput.oauth.v1.ClientEvent.registered:type_name -> paput.oauth.v1.ClientRegistered
-	5,  // 1: paput.oauth.v1.ClientEvent.deleted:type_name -> paput.oauth.v1.ClientDeleted
-	6,  // 2: paput.oauth.v1.ClientEvent.registration_repeated:type_name -> paput.oauth.v1.RegistrationRepeated
-	7,  // 3: paput.oauth.v1.ClientEvent.expired:type_name -> paput.oauth.v1.ClientExpired
-	0,  // 4: paput.oauth.v1.ClientExpired.reason:type_name -> paput.oauth.v1.ClientExpiry
-	9,  // 5: paput.oauth.v1.GrantEvent.consent_granted:type_name -> paput.oauth.v1.ConsentGranted
-	10, // 6: paput.oauth.v1.GrantEvent.consent_denied:type_name -> paput.oauth.v1.ConsentDenied
-	11, // 7: paput.oauth.v1.GrantEvent.code_issued:type_name -> paput.oauth.v1.CodeIssued
-	14, // 8: paput.oauth.v1.GrantEvent.code_redeemed:type_name -> paput.oauth.v1.CodeRedeemed
-	15, // 9: paput.oauth.v1.GrantEvent.code_refused:type_name -> paput.oauth.v1.CodeRefused
-	16, // 10: paput.oauth.v1.GrantEvent.code_replayed:type_name -> paput.oauth.v1.CodeReplayed
-	17, // 11: paput.oauth.v1.GrantEvent.token_refreshed:type_name -> paput.oauth.v1.TokenRefreshed
-	18, // 12: paput.oauth.v1.GrantEvent.refresh_repeated:type_name -> paput.oauth.v1.RefreshRepeated
-	19, // 13: paput.oauth.v1.GrantEvent.refresh_reused:type_name -> paput.oauth.v1.RefreshReused
-	20, // 14: paput.oauth.v1.GrantEvent.revoked:type_name -> paput.oauth.v1.GrantRevoked
-	21, // 15: paput.oauth.v1.ConsentGranted.transaction_expire_time:type_name -> google.protobuf.Timestamp
-	21, // 16: paput.oauth.v1.ConsentDenied.transaction_expire_time:type_name -> google.protobuf.Timestamp
-	21, // 17: paput.oauth.v1.CodeIssued.expire_time:type_name -> google.protobuf.Timestamp
-	21, // 18: paput.oauth.v1.AccessToken.expire_time:type_name -> google.protobuf.Timestamp
-	21, // 19: paput.oauth.v1.RefreshToken.expire_time:type_name -> google.protobuf.Timestamp
-	12, // 20: paput.oauth.v1.CodeRedeemed.access_token:type_name -> paput.oauth.v1.AccessToken
-	13, // 21: paput.oauth.v1.CodeRedeemed.refresh_token:type_name -> paput.oauth.v1.RefreshToken
-	21, // 22: paput.oauth.v1.CodeRedeemed.grant_expire_time:type_name -> google.protobuf.Timestamp
-	1,  // 23: paput.oauth.v1.CodeRefused.reason:type_name -> paput.oauth.v1.CodeRefusal
-	13, // 24: paput.oauth.v1.TokenRefreshed.successor:type_name -> paput.oauth.v1.RefreshToken
-	12, // 25: paput.oauth.v1.TokenRefreshed.access_token:type_name -> paput.oauth.v1.AccessToken
-	12, // 26: paput.oauth.v1.RefreshRepeated.access_token:type_name -> paput.oauth.v1.AccessToken
-	21, // 27: paput.oauth.v1.RefreshReused.rotate_time:type_name -> google.protobuf.Timestamp
-	2,  // 28: paput.oauth.v1.GrantRevoked.reason:type_name -> paput.oauth.v1.RevokeReason
-	29, // [29:29] is the sub-list for method output_type
-	29, // [29:29] is the sub-list for method input_type
-	29, // [29:29] is the sub-list for extension type_name
-	29, // [29:29] is the sub-list for extension extendee
-	0,  // [0:29] is the sub-list for field type_name
+	7,  // 1: paput.oauth.v1.ClientEvent.deleted:type_name -> paput.oauth.v1.ClientDeleted
+	8,  // 2: paput.oauth.v1.ClientEvent.registration_repeated:type_name -> paput.oauth.v1.RegistrationRepeated
+	9,  // 3: paput.oauth.v1.ClientEvent.expired:type_name -> paput.oauth.v1.ClientExpired
+	5,  // 4: paput.oauth.v1.ClientEvent.secret_rotated:type_name -> paput.oauth.v1.ClientSecretRotated
+	6,  // 5: paput.oauth.v1.ClientEvent.removed:type_name -> paput.oauth.v1.ClientRemoved
+	26, // 6: paput.oauth.v1.ClientSecretRotated.previous_expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 7: paput.oauth.v1.ClientExpired.reason:type_name -> paput.oauth.v1.ClientExpiry
+	11, // 8: paput.oauth.v1.GrantEvent.consent_granted:type_name -> paput.oauth.v1.ConsentGranted
+	12, // 9: paput.oauth.v1.GrantEvent.consent_denied:type_name -> paput.oauth.v1.ConsentDenied
+	13, // 10: paput.oauth.v1.GrantEvent.code_issued:type_name -> paput.oauth.v1.CodeIssued
+	16, // 11: paput.oauth.v1.GrantEvent.code_redeemed:type_name -> paput.oauth.v1.CodeRedeemed
+	17, // 12: paput.oauth.v1.GrantEvent.code_refused:type_name -> paput.oauth.v1.CodeRefused
+	18, // 13: paput.oauth.v1.GrantEvent.code_replayed:type_name -> paput.oauth.v1.CodeReplayed
+	19, // 14: paput.oauth.v1.GrantEvent.token_refreshed:type_name -> paput.oauth.v1.TokenRefreshed
+	20, // 15: paput.oauth.v1.GrantEvent.refresh_repeated:type_name -> paput.oauth.v1.RefreshRepeated
+	21, // 16: paput.oauth.v1.GrantEvent.refresh_reused:type_name -> paput.oauth.v1.RefreshReused
+	22, // 17: paput.oauth.v1.GrantEvent.revoked:type_name -> paput.oauth.v1.GrantRevoked
+	23, // 18: paput.oauth.v1.GrantEvent.client_credentials_granted:type_name -> paput.oauth.v1.ClientCredentialsGranted
+	24, // 19: paput.oauth.v1.GrantEvent.device_authorization_requested:type_name -> paput.oauth.v1.DeviceAuthorizationRequested
+	25, // 20: paput.oauth.v1.GrantEvent.device_code_redeemed:type_name -> paput.oauth.v1.DeviceCodeRedeemed
+	26, // 21: paput.oauth.v1.ConsentGranted.transaction_expire_time:type_name -> google.protobuf.Timestamp
+	26, // 22: paput.oauth.v1.ConsentDenied.transaction_expire_time:type_name -> google.protobuf.Timestamp
+	26, // 23: paput.oauth.v1.CodeIssued.expire_time:type_name -> google.protobuf.Timestamp
+	26, // 24: paput.oauth.v1.AccessToken.expire_time:type_name -> google.protobuf.Timestamp
+	26, // 25: paput.oauth.v1.RefreshToken.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 26: paput.oauth.v1.CodeRedeemed.access_token:type_name -> paput.oauth.v1.AccessToken
+	15, // 27: paput.oauth.v1.CodeRedeemed.refresh_token:type_name -> paput.oauth.v1.RefreshToken
+	26, // 28: paput.oauth.v1.CodeRedeemed.grant_expire_time:type_name -> google.protobuf.Timestamp
+	1,  // 29: paput.oauth.v1.CodeRefused.reason:type_name -> paput.oauth.v1.CodeRefusal
+	15, // 30: paput.oauth.v1.TokenRefreshed.successor:type_name -> paput.oauth.v1.RefreshToken
+	14, // 31: paput.oauth.v1.TokenRefreshed.access_token:type_name -> paput.oauth.v1.AccessToken
+	14, // 32: paput.oauth.v1.RefreshRepeated.access_token:type_name -> paput.oauth.v1.AccessToken
+	26, // 33: paput.oauth.v1.RefreshReused.rotate_time:type_name -> google.protobuf.Timestamp
+	2,  // 34: paput.oauth.v1.GrantRevoked.reason:type_name -> paput.oauth.v1.RevokeReason
+	14, // 35: paput.oauth.v1.ClientCredentialsGranted.access_token:type_name -> paput.oauth.v1.AccessToken
+	26, // 36: paput.oauth.v1.ClientCredentialsGranted.assertion_expire_time:type_name -> google.protobuf.Timestamp
+	26, // 37: paput.oauth.v1.DeviceAuthorizationRequested.expire_time:type_name -> google.protobuf.Timestamp
+	14, // 38: paput.oauth.v1.DeviceCodeRedeemed.access_token:type_name -> paput.oauth.v1.AccessToken
+	15, // 39: paput.oauth.v1.DeviceCodeRedeemed.refresh_token:type_name -> paput.oauth.v1.RefreshToken
+	26, // 40: paput.oauth.v1.DeviceCodeRedeemed.grant_expire_time:type_name -> google.protobuf.Timestamp
+	41, // [41:41] is the sub-list for method output_type
+	41, // [41:41] is the sub-list for method input_type
+	41, // [41:41] is the sub-list for extension type_name
+	41, // [41:41] is the sub-list for extension extendee
+	0,  // [0:41] is the sub-list for field type_name
 }
 
 func init() { file_paput_oauth_v1_oauth_events_proto_init() }
@@ -1774,8 +2340,10 @@ func file_paput_oauth_v1_oauth_events_proto_init() {
 		(*ClientEvent_Deleted)(nil),
 		(*ClientEvent_RegistrationRepeated)(nil),
 		(*ClientEvent_Expired)(nil),
+		(*ClientEvent_SecretRotated)(nil),
+		(*ClientEvent_Removed)(nil),
 	}
-	file_paput_oauth_v1_oauth_events_proto_msgTypes[5].OneofWrappers = []any{
+	file_paput_oauth_v1_oauth_events_proto_msgTypes[7].OneofWrappers = []any{
 		(*GrantEvent_ConsentGranted)(nil),
 		(*GrantEvent_ConsentDenied)(nil),
 		(*GrantEvent_CodeIssued)(nil),
@@ -1786,6 +2354,9 @@ func file_paput_oauth_v1_oauth_events_proto_init() {
 		(*GrantEvent_RefreshRepeated)(nil),
 		(*GrantEvent_RefreshReused)(nil),
 		(*GrantEvent_Revoked)(nil),
+		(*GrantEvent_ClientCredentialsGranted)(nil),
+		(*GrantEvent_DeviceAuthorizationRequested)(nil),
+		(*GrantEvent_DeviceCodeRedeemed)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -1793,7 +2364,7 @@ func file_paput_oauth_v1_oauth_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_oauth_v1_oauth_events_proto_rawDesc), len(file_paput_oauth_v1_oauth_events_proto_rawDesc)),
 			NumEnums:      3,
-			NumMessages:   18,
+			NumMessages:   23,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
