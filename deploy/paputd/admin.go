@@ -43,9 +43,16 @@ func listenSocket(ctx context.Context, file string) (net.Listener, error) {
 	return l, nil
 }
 
+// newAdministration returns the server of the RPCs for the administrator.
+func newAdministration(log *slog.Logger, accounts *account.Service) *connect.Server {
+	server := rpc.NewServer(rpc.Config{Log: log, Codes: []rpc.Codes{account.Codes}})
+	accountv1connect.RegisterAccountAdminServiceHandler(server, accounts.Admin())
+	return server
+}
+
 // administer calls fn with a client for the server that has the data directory: through its socket while it runs, in this
 // process when it does not.
-func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(context.Context, accountv1connect.AccountAdminServiceClient) error) error {
+func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(context.Context, *connect.Client) error) error {
 	if err := cfg.checkAddress(); err != nil {
 		return err
 	}
@@ -55,7 +62,7 @@ func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(conte
 			return (&net.Dialer{}).DialContext(ctx, "unix", cfg.socketFile())
 		}
 		client := &http.Client{Transport: &http.Transport{DialContext: dial}}
-		return fn(ctx, accountv1connect.NewAccountAdminServiceClient(connect.NewClient(connecthttp.NewTransport(client, "http://admin.sock"))))
+		return fn(ctx, connect.NewClient(connecthttp.NewTransport(client, "http://admin.sock")))
 	}
 	if err != nil {
 		return err
@@ -71,9 +78,7 @@ func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(conte
 	done := make(chan error, 1)
 	go func() { done <- events.Run(ground) }()
 	accounts := account.New(account.Config{Log: events, PublicURL: cfg.publicURL, Now: time.Now, NewID: newID, Logger: log})
-	server := rpc.NewServer(rpc.Config{Log: log, Codes: []rpc.Codes{account.Codes}})
-	accountv1connect.RegisterAccountAdminServiceHandler(server, accounts.Admin())
-	err = fn(ctx, accountv1connect.NewAccountAdminServiceClient(connect.NewClient(connectinprocess.New(server))))
+	err = fn(ctx, connect.NewClient(connectinprocess.New(newAdministration(log, accounts))))
 	stop()
 	return errors.Join(err, <-done)
 }
@@ -107,8 +112,8 @@ It works while the server runs and while it does not.`,
 					return errors.New("--password-stdin: there is no password on standard input")
 				}
 			}
-			return administer(cmd.Context(), *cfg, log, func(ctx context.Context, client accountv1connect.AccountAdminServiceClient) error {
-				res, err := client.CreateAccount(ctx, &accountv1.CreateAccountRequest{Email: email, Password: password})
+			return administer(cmd.Context(), *cfg, log, func(ctx context.Context, server *connect.Client) error {
+				res, err := accountv1connect.NewAccountAdminServiceClient(server).CreateAccount(ctx, &accountv1.CreateAccountRequest{Email: email, Password: password})
 				if err != nil {
 					return plainError(err)
 				}
@@ -137,8 +142,8 @@ func accountListCommand(cfg *config, log *slog.Logger) *cobra.Command {
 			if err := cfg.findData(); err != nil {
 				return err
 			}
-			return administer(cmd.Context(), *cfg, log, func(ctx context.Context, client accountv1connect.AccountAdminServiceClient) error {
-				res, err := client.ListAccounts(ctx, &accountv1.ListAccountsRequest{})
+			return administer(cmd.Context(), *cfg, log, func(ctx context.Context, server *connect.Client) error {
+				res, err := accountv1connect.NewAccountAdminServiceClient(server).ListAccounts(ctx, &accountv1.ListAccountsRequest{})
 				if err != nil {
 					return plainError(err)
 				}

@@ -169,10 +169,8 @@ func (a *app) wire(key []byte) (err error) {
 	}})
 	grpcreflect.Register(server)
 
-	administration := rpc.NewServer(rpc.Config{Log: a.log, Codes: codes})
-	accountv1connect.RegisterAccountAdminServiceHandler(administration, a.accounts.Admin())
 	socket := http.NewServeMux()
-	connecthttp.Mount(socket, administration)
+	connecthttp.Mount(socket, newAdministration(a.log, a.accounts))
 	a.admin = socket
 
 	// The one line that changes when the edge runs on another machine than the services.
