@@ -50,22 +50,28 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, status int,
 		Verified: a.client.host,
 		Email:    a.person.Email,
 		Resource: a.Resource,
+		Scopes:   scopeViews(a.Scopes, ticked, japanese),
 		Missing:  missing,
 		Sealed:   a.sealed,
 		Token:    a.token,
 	}
 	view.Host, view.Loopback = redirectHost(a.RedirectURI)
+	return s.show(w, status, "consent", japanese, view)
+}
+
+// scopeViews are the boxes for the scopes that were asked for.
+func scopeViews(asked, ticked []string, japanese bool) (views []scopeView) {
 	for _, scope := range Scopes() {
-		if !slices.Contains(a.Scopes, scope.Name) {
+		if !slices.Contains(asked, scope.Name) {
 			continue
 		}
 		text := scope.English
 		if japanese {
 			text = scope.Japanese
 		}
-		view.Scopes = append(view.Scopes, scopeView{scope.Name, text, slices.Contains(ticked, scope.Name)})
+		views = append(views, scopeView{scope.Name, text, slices.Contains(ticked, scope.Name)})
 	}
-	return s.show(w, status, "consent", japanese, view)
+	return views
 }
 
 // problemView is what the page for an error shows.
