@@ -74,10 +74,13 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
+// startOfTime is when every test begins.
+var startOfTime = time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)
+
 // newWorld starts a server; change, if any, alters its configuration first.
 func newWorld(tb testing.TB, change ...func(*oauth.Config)) *world {
 	tb.Helper()
-	w := &world{TB: tb, clock: &clock{now: time.Date(2031, 5, 6, 7, 8, 9, 0, time.UTC)}, logged: &lockedBuffer{}}
+	w := &world{TB: tb, clock: &clock{now: startOfTime}, logged: &lockedBuffer{}}
 	w.log = eventlogtest.Open(tb, eventlog.Config{Kinds: oauth.Kinds(), Projections: oauth.Projections(), Now: w.Now})
 	mux := http.NewServeMux()
 	w.http = httptest.NewServer(mux)
@@ -91,7 +94,7 @@ func newWorld(tb testing.TB, change ...func(*oauth.Config)) *world {
 	for _, f := range change {
 		f(&c)
 	}
-	w.url = c.PublicURL
+	w.url, w.log = c.PublicURL, c.Log
 	var err error
 	if w.server, err = oauth.New(c); err != nil {
 		tb.Fatal(err)
