@@ -74,7 +74,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request) error {
 
 // read opens a sealed transaction and finds out who is to answer it. ok is false when the browser was sent to sign in.
 func (s *Server) read(w http.ResponseWriter, r *http.Request, sealed string) (a asked, ok bool, err error) {
-	t, known := s.keys.open(sealed)
+	t, by, known := s.ring().open(sealed, s.now())
 	if !known || !s.now().Before(t.Expires) {
 		return a, false, errTransaction
 	}
@@ -95,7 +95,7 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, sealed string) (a 
 	if errors.Is(err, errAbsent) {
 		return a, false, errUnknownClient
 	}
-	return asked{t, sealed, c, person, s.keys.formToken(t, cookie, person.SessionID)}, true, err
+	return asked{t, sealed, c, person, by.formToken(t, cookie, person.SessionID)}, true, err
 }
 
 // findAsking returns the client of a transaction, with all that a page shows of it. One with a metadata document is as it

@@ -31,6 +31,17 @@ type Lifetimes struct {
 	Idle time.Duration
 }
 
+func (l *Lifetimes) setDefaults() {
+	l.Transaction = orDefault(l.Transaction, 10*time.Minute)
+	l.Code = orDefault(l.Code, time.Minute)
+	l.Access = orDefault(l.Access, 15*time.Minute)
+	l.Refresh = orDefault(l.Refresh, 30*24*time.Hour)
+	l.Grant = orDefault(l.Grant, 90*24*time.Hour)
+	l.Unused = orDefault(l.Unused, 24*time.Hour)
+	l.Idle = orDefault(l.Idle, 90*24*time.Hour)
+	l.Grace = max(orDefault(l.Grace, 30*time.Second), 0)
+}
+
 // grant is what decisions need to know of one authorization.
 type grant struct {
 	id, accountID, clientID, redirectURI, resource string
@@ -133,7 +144,7 @@ func answers(verifier string, challenge []byte) bool {
 type refreshing struct {
 	clientID, resource, scope                string
 	presentedHash, successorHash, accessHash []byte
-	// successorKnown says whether the successor has been handed out: it has not when the server's key has changed since.
+	// successorKnown says whether the successor has been handed out: it has not when the key that made it is forgotten.
 	successorKnown bool
 }
 

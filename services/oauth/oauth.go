@@ -27,6 +27,7 @@ import (
 	"net/netip"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -52,9 +53,10 @@ type Config struct {
 	// PublicURL is where clients find this server, such as "https://mcp.example.com": the issuer. It has no path, and http
 	// is for loopback only.
 	PublicURL string
-	// Key is 32 secret bytes that stay the same for as long as the data directory. With another key, authorization
-	// requests that wait for an answer are void, and so are answers to repeated refreshes.
-	Key []byte
+	// Key is 32 secret bytes that are kept with the data directory. EarlierKeys were in its place not long ago. Without the
+	// key that made them, authorization requests that wait for an answer are void, and so are answers to repeated refreshes.
+	Key         []byte
+	EarlierKeys []EarlierKey
 	// SignedIn returns who is signed in in the browser that sent the request.
 	SignedIn func(*http.Request) (Person, bool)
 	Now      func() time.Time
@@ -82,7 +84,7 @@ type Server struct {
 	issuer    string
 	resources []string
 	secure    bool // https: cookies may be bound to the host
-	keys      keys
+	keys      atomic.Pointer[keyring]
 	signedIn  func(*http.Request) (Person, bool)
 	now       func() time.Time
 	newID     func(string) string
@@ -118,10 +120,6 @@ func New(c Config) (*Server, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("oauth: %w", err)
 	}
-	derived, err := deriveKeys(c.Key)
-	if err != nil {
-		return nil, fmt.Errorf("oauth: %w", err)
-	}
 	pages, err := parsePages()
 	if err != nil {
 		return nil, fmt.Errorf("oauth: %w", err)
@@ -132,7 +130,6 @@ func New(c Config) (*Server, error) {
 		issuer:        c.PublicURL,
 		resources:     []string{c.PublicURL, c.PublicURL + "/mcp"},
 		secure:        strings.HasPrefix(c.PublicURL, "https://"),
-		keys:          derived,
 		signedIn:      c.SignedIn,
 		now:           c.Now,
 		newID:         c.NewID,
@@ -147,6 +144,9 @@ func New(c Config) (*Server, error) {
 		documents:     newDocuments(c.Documents, c.Now),
 		noDocuments:   c.NoDocuments,
 	}
+	if err := s.UseKeys(c.Key, c.EarlierKeys...); err != nil {
+		return nil, fmt.Errorf("oauth: %w", err)
+	}
 	s.protocol = op.RegisterServer(s, op.Endpoints{
 		Authorization: op.NewEndpoint(pathAuthorize),
 		Token:         op.NewEndpoint(pathToken),
@@ -158,9 +158,6 @@ func New(c Config) (*Server, error) {
 func (c *Config) check() error {
 	if c.Log == nil || c.SignedIn == nil || c.Now == nil || c.NewID == nil || c.Logger == nil {
 		return errors.New("one of Log, SignedIn, Now, NewID and Logger is missing")
-	}
-	if len(c.Key) != 32 {
-		return fmt.Errorf("the key has %d bytes, must have 32", len(c.Key))
 	}
 	if c.Lifetimes.Grace > 300*time.Second {
 		return fmt.Errorf("the grace time for refresh tokens is %s, at most 5m", c.Lifetimes.Grace)
@@ -183,15 +180,8 @@ func checkPublicURL(raw string) error {
 }
 
 func (c *Config) setDefaults() {
-	l := &c.Lifetimes
-	l.Transaction = orDefault(l.Transaction, 10*time.Minute)
-	l.Code = orDefault(l.Code, time.Minute)
-	l.Access = orDefault(c.AccessTTL, orDefault(l.Access, 15*time.Minute))
-	l.Refresh = orDefault(l.Refresh, 30*24*time.Hour)
-	l.Grant = orDefault(l.Grant, 90*24*time.Hour)
-	l.Unused = orDefault(l.Unused, 24*time.Hour)
-	l.Idle = orDefault(l.Idle, 90*24*time.Hour)
-	l.Grace = max(orDefault(l.Grace, 30*time.Second), 0)
+	c.Lifetimes.Access = orDefault(c.AccessTTL, c.Lifetimes.Access)
+	c.Lifetimes.setDefaults()
 	c.Limits.setDefaults()
 }
 

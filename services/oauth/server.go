@@ -100,7 +100,7 @@ func (s *Server) begin(c *client, a answerTo) (sealed string, cookie *http.Cooki
 	if c.request.maxAge >= 0 {
 		t.FreshSince = now.Add(-c.request.maxAge)
 	}
-	sealed, err = s.keys.seal(t)
+	sealed, err = s.ring().inUse().seal(t)
 	return sealed, t.cookie(secret, s.life.Transaction, s.secure), err
 }
 
@@ -181,10 +181,10 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 	if !isSecret(refreshPrefix, presented) {
 		return nil, refusing(ctx, errRefresh)
 	}
-	access, successor := newSecret(accessPrefix), s.keys.successor(presented)
+	access, successor := newSecret(accessPrefix), ""
 	wish := refreshing{
 		clientID: r.Client.GetID(), resource: resource, scope: strings.Join(r.Data.Scopes, " "),
-		presentedHash: hashSecret(presented), successorHash: hashSecret(successor), accessHash: hashSecret(access),
+		presentedHash: hashSecret(presented), accessHash: hashSecret(access),
 	}
 	if guess, err := s.isGuessAgain(ctx, refreshIsKnown, wish.presentedHash); err != nil {
 		return nil, s.internal(ctx, err)
@@ -200,13 +200,10 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 			return "", verdict{}, err
 		}
 		wish := wish
-		if !state.rotated.IsZero() {
-			_, err := loadRefresh(tx, wish.successorHash)
-			if err != nil && !errors.Is(err, errAbsent) {
-				return "", verdict{}, err
-			}
-			wish.successorKnown = err == nil
+		if successor, wish.successorKnown, err = s.successorOf(tx, presented, !state.rotated.IsZero()); err != nil {
+			return "", verdict{}, err
 		}
+		wish.successorHash = hashSecret(successor)
 		return state.grant.id, refresh(state, wish, tx.Now(), s.life), nil
 	})
 	if err != nil {
