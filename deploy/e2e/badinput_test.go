@@ -136,7 +136,7 @@ func TestBadMCP(t *testing.T) {
 		{name: "no token, HEAD", method: "HEAD", header: mcpHeader("", "Authorization", ""), wantStatus: 401, wantChallenge: "Bearer " + metadata + ", " + offered},
 		{name: "no token, DELETE", method: "DELETE", header: mcpHeader("", "Authorization", ""), wantStatus: 401, wantChallenge: "Bearer " + metadata + ", " + offered},
 		{name: "another scheme", header: mcpHeader("", "Authorization", "Basic YTpi"), body: `{}`, wantStatus: 401, wantChallenge: "Bearer " + metadata + ", " + offered},
-		{name: "a token nobody issued", header: mcpHeader("paput_at_" + strings.Repeat("a", 43)), body: `{}`, wantStatus: 401, wantChallenge: challenge("invalid_token", unknownToken, offered), wantBody: `{"error":"invalid_token","error_description":"` + unknownToken + `"}`},
+		{name: "a token nobody issued", header: mcpHeader("paput_at_" + strings.Repeat("a", 54)), body: `{}`, wantStatus: 401, wantChallenge: challenge("invalid_token", unknownToken, offered), wantBody: `{"error":"invalid_token","error_description":"` + unknownToken + `"}`},
 		{name: "a token of another server", header: mcpHeader(foreign.Access), body: `{}`, wantStatus: 401, wantChallenge: challenge("invalid_token", unknownToken, offered)},
 		{name: "a refresh token", header: mcpHeader(token.Refresh), body: `{}`, wantStatus: 401, wantChallenge: challenge("invalid_token", unknownToken, offered)},
 		{name: "a token in the URL", header: mcpHeader("", "Authorization", ""), query: "?access_token=" + token.Access, body: `{}`, wantStatus: 400, wantChallenge: challenge("invalid_request", "a token does not belong in the URL: send it in the Authorization header", offered)},
@@ -353,7 +353,7 @@ func TestBadToken(t *testing.T) {
 		{name: "another redirect URI", set: func(r url.Values) { r.Set("redirect_uri", "http://127.0.0.1:49152/other") }, wantStatus: 400, wantBody: `{"error":"invalid_grant","error_description":"redirect_uri is not the one that the code was issued for"}`, spent: true},
 		{name: "another resource", set: func(r url.Values) { r.Set("resource", server.url+"/mcp") }, wantStatus: 400, wantBody: `{"error":"invalid_target","error_description":"resource is not the one that was granted"}`},
 		{name: "an unknown resource", set: func(r url.Values) { r.Set("resource", "https://other.example") }, wantStatus: 400, wantBody: `{"error":"invalid_target","error_description":"resource is not one of this server"}`},
-		{name: "an unknown code", set: func(r url.Values) { r.Set("code", "paput_ac_"+strings.Repeat("a", 43)) }, wantStatus: 400, wantBody: `{"error":"invalid_grant","error_description":"the authorization code is unknown, expired or used"}`},
+		{name: "an unknown code", set: func(r url.Values) { r.Set("code", "paput_ac_"+strings.Repeat("a", 54)) }, wantStatus: 400, wantBody: `{"error":"invalid_grant","error_description":"the authorization code is unknown, expired or used"}`},
 		{name: "an unknown client", set: func(r url.Values) { r.Set("client_id", "client_unknown") }, wantStatus: 401, wantBody: `{"error":"invalid_client","error_description":"client authentication failed: register again"}`},
 		{name: "another grant type", set: func(r url.Values) { r.Set("grant_type", "password") }, wantStatus: 400},
 	} {

@@ -24,12 +24,12 @@ type remembered struct {
 
 // Authenticate tells whom an access token speaks for; rpc.ErrUnauthenticated when it is unknown, expired or revoked.
 func (s *Server) Authenticate(ctx context.Context, token string) (rpc.Caller, error) {
-	if !isSecret(accessPrefix, token) {
+	if !isToken(accessPrefix, token) {
 		return rpc.Caller{}, rpc.ErrUnauthenticated
 	}
 	now := s.now().UTC()
-	hash := key(hashSecret(token))
-	known, ticket, ok := s.callers.get(hash)
+	hash := hashToken(token)
+	known, ticket, ok := s.callers.get(string(hash))
 	if !ok || !now.Before(known.until) {
 		caller, err := s.findCaller(ctx, hash)
 		if errors.Is(err, errAbsent) {
@@ -39,7 +39,7 @@ func (s *Server) Authenticate(ctx context.Context, token string) (rpc.Caller, er
 			return rpc.Caller{}, err
 		}
 		known = remembered{caller: caller, until: now.Add(memory)}
-		s.callers.put(hash, known, ticket)
+		s.callers.put(string(hash), known, ticket)
 	}
 	if !now.Before(known.caller.Expires) {
 		return rpc.Caller{}, rpc.ErrUnauthenticated
@@ -48,7 +48,7 @@ func (s *Server) Authenticate(ctx context.Context, token string) (rpc.Caller, er
 }
 
 // findCaller looks up what an access token is worth; errAbsent when it is unknown or revoked.
-func (s *Server) findCaller(ctx context.Context, hash string) (rpc.Caller, error) {
+func (s *Server) findCaller(ctx context.Context, hash []byte) (rpc.Caller, error) {
 	var c rpc.Caller
 	var scopes string
 	var expires int64

@@ -153,7 +153,7 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request, a asked, ticked
 		return s.showConsent(w, r, http.StatusBadRequest, a, nil, true)
 	}
 	scopes := slices.DeleteFunc(slices.Clone(a.Scopes), func(scope string) bool { return !slices.Contains(ticked, scope) })
-	code := newSecret(codePrefix)
+	code := newToken(codePrefix, s.now())
 	grantID := s.newID("grant")
 	granted := consentGranted(&oauthv1.ConsentGranted{
 		TransactionId:         a.ID,
@@ -167,7 +167,7 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request, a asked, ticked
 	})
 	err := s.decideOnce(r.Context(), a.transaction, func(tx *eventlog.Tx) error {
 		return tx.Append(kindGrant+"/"+grantID, granted, codeIssued(&oauthv1.CodeIssued{
-			CodeHash:      hashSecret(code),
+			CodeHash:      hashToken(code),
 			CodeChallenge: a.Challenge,
 			ExpireTime:    timestamppb.New(tx.Now().Add(s.life.Code)),
 		}))

@@ -114,6 +114,10 @@ func (w *world) dump() string {
 			}
 			b.WriteString(table)
 			for i, v := range values {
+				if blob, ok := (*v.(*any)).([]byte); ok {
+					fmt.Fprintf(&b, " %s=%x", columns[i], blob)
+					continue
+				}
 				fmt.Fprintf(&b, " %s=%q", columns[i], fmt.Sprint(*v.(*any)))
 			}
 			b.WriteByte('\n')

@@ -69,7 +69,7 @@ func TestUnusedClientExpires(t *testing.T) {
 	w.wantExpired()
 	w.sweepAfter(time.Millisecond)
 	w.wantExpired(oauthv1.ClientExpiry_CLIENT_EXPIRY_UNUSED)
-	unused.wantForgotten("paput_rt_" + strings.Repeat("A", 43))
+	unused.wantForgotten("paput_rt_" + strings.Repeat("A", 54))
 	unused.token(unused.redeemForm(code)).wantError(t, 401, "invalid_client", "client authentication failed: register again")
 	if r := used.token(used.refreshForm(tokens.refresh)); r.status != http.StatusOK {
 		t.Errorf("a used client: got %d %s", r.status, r.body)

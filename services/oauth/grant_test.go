@@ -191,12 +191,12 @@ func TestSuccessor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	first := newSecret(refreshPrefix)
+	first := newToken(refreshPrefix, start)
 	second := k.successor(first)
 	switch {
 	case second != k.successor(first):
 		t.Error("a token has two successors")
-	case !isSecret(refreshPrefix, second):
+	case !isToken(refreshPrefix, second):
 		t.Errorf("the successor %q is no refresh token", second)
 	case second == other.successor(first) || second == k.successor(second) || second == first:
 		t.Error("successors are not told apart")

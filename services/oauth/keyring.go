@@ -4,7 +4,6 @@ import (
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/sha256"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"time"
@@ -78,7 +77,7 @@ func deriveKeys(key []byte) (keys, error) {
 // successor is the refresh token that follows another. It is derived and not drawn, so that everyone who presents the
 // same token within the grace time gets the same answer, though only hashes are stored.
 func (k keys) successor(refreshToken string) string {
-	return refreshPrefix + base64.RawURLEncoding.EncodeToString(mac(k.refresh, refreshToken))
+	return encodeToken(refreshPrefix, nextPlace(placeOf(refreshToken)), mac(k.refresh, refreshToken))
 }
 
 // keyring is all keys: the first is in use, the others recognise what they made. It is never modified.
@@ -123,7 +122,7 @@ func (s *Server) successorOf(tx *eventlog.Tx, presented string, exchanged bool) 
 	}
 	for _, k := range ring.honoured(tx.Now()) {
 		successor = k.successor(presented)
-		_, err := loadRefresh(tx, hashSecret(successor))
+		_, err := loadRefresh(tx, hashToken(successor))
 		if !errors.Is(err, errAbsent) {
 			return successor, err == nil, err
 		}

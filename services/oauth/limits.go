@@ -94,7 +94,7 @@ func (s *Server) isGuess(ctx context.Context, query string, hash []byte) (bool, 
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), writeTimeout)
 	defer cancel()
 	var known bool
-	if err := s.log.DB().QueryRowContext(ctx, query, key(hash)).Scan(&known); err != nil {
+	if err := s.log.DB().QueryRowContext(ctx, query, hash).Scan(&known); err != nil {
 		return false, fmt.Errorf("find a code or token: %w", err)
 	}
 	return !known, nil

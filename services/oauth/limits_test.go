@@ -114,7 +114,7 @@ func TestLimitOfFailures(t *testing.T) {
 	code := a.code(w.newBrowser("acct_1"))
 	stranger := *confidential
 	stranger.secret = "wrong"
-	guess := "paput_rt_" + strings.Repeat("A", 43)
+	guess := "paput_rt_" + strings.Repeat("A", 54)
 
 	// What is malformed costs nothing and is not counted; nor is a revocation of nothing, which is no failure.
 	for range 5 {
@@ -133,7 +133,7 @@ func TestLimitOfFailures(t *testing.T) {
 		"client at revocation": func() reply { return stranger.call("/revoke", url.Values{"token": {others.refresh}}) },
 		"refresh token":        func() reply { return a.token(a.refreshForm(guess)) },
 		"another's token":      func() reply { return a.token(a.refreshForm(others.refresh)) },
-		"code":                 func() reply { return a.token(a.redeemForm("paput_ac_" + strings.Repeat("A", 43))) },
+		"code":                 func() reply { return a.token(a.redeemForm("paput_ac_" + strings.Repeat("A", 54))) },
 	} {
 		t.Run(name, func(t *testing.T) { refused().wantTooManyFailures(t, "10") })
 	}
@@ -181,7 +181,7 @@ func TestGuessesNeedNoTransaction(t *testing.T) {
 		done <- w.log.Do(t.Context(), func(*eventlog.Tx) error { close(begun); <-busy; return nil })
 	}()
 	<-begun
-	guess := strings.Repeat("A", 43)
+	guess := strings.Repeat("A", 54)
 	a.token(a.redeemForm("paput_ac_"+guess)).wantTooManyFailures(t, "10")
 	a.token(a.refreshForm("paput_rt_"+guess)).wantTooManyFailures(t, "10")
 	for _, token := range []string{"paput_rt_" + guess, "paput_at_" + guess} {

@@ -253,7 +253,7 @@ func codeOutcomes() []outcome {
 			other := s.register(nil)
 			return func() reply { return other.token(other.redeemForm(code)) }
 		}, "Bad Request, invalid_grant", nothing()},
-		{"code", "unknown", redeem(nil, "code", "paput_ac_"+strings.Repeat("A", 43)), "Bad Request, invalid_grant", nothing()},
+		{"code", "unknown", redeem(nil, "code", "paput_ac_"+strings.Repeat("A", 54)), "Bad Request, invalid_grant", nothing()},
 	}
 }
 
@@ -285,7 +285,7 @@ func refreshOutcomes() []outcome {
 			t, other := s.login("acct_1"), s.register(nil)
 			return func() reply { return other.token(other.refreshForm(t.refresh)) }
 		}, "Bad Request, invalid_grant", nothing()},
-		{"refresh", "unknown", refresh(nil, "refresh_token", "paput_rt_"+strings.Repeat("A", 43)), "Bad Request, invalid_grant", nothing()},
+		{"refresh", "unknown", refresh(nil, "refresh_token", "paput_rt_"+strings.Repeat("A", 54)), "Bad Request, invalid_grant", nothing()},
 	}
 }
 
@@ -334,7 +334,7 @@ func revokeOutcomes() []outcome {
 			t, other := s.login("acct_1"), s.register(nil)
 			return func() reply { return other.call("/revoke", url.Values{"token": {t.refresh}}) }
 		}, "OK", nothing()},
-		{"revoke", "an unknown one", revoke(func(tokens) string { return "paput_at_" + strings.Repeat("A", 43) }, nil), "OK", nothing()},
+		{"revoke", "an unknown one", revoke(func(tokens) string { return "paput_at_" + strings.Repeat("A", 54) }, nil), "OK", nothing()},
 		{"revoke", "something else", revoke(func(tokens) string { return "x" }, nil), "OK", nothing()},
 	}
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/paput/paput/services/eventlog"
 )
 
-// The hashes are the keys of their tables. Times are Unix milliseconds, lists are separated by spaces: neither scopes nor
+// The hashes of codes and tokens are the keys of their tables, in whose order those that are written together lie together;
+// see newToken. Times are Unix milliseconds, lists are separated by spaces: neither scopes nor
 // redirect URIs have any inside.
 const schema = `
 CREATE TABLE oauth_clients (
@@ -51,26 +52,24 @@ CREATE TABLE oauth_grants (
 ) WITHOUT ROWID;
 CREATE INDEX oauth_grants_by_client ON oauth_grants (client_id) WHERE revoked = 0;
 CREATE TABLE oauth_codes (
-	hash TEXT PRIMARY KEY,
+	hash BLOB PRIMARY KEY,
 	grant_id TEXT NOT NULL,
 	challenge TEXT NOT NULL,
 	expires_at INTEGER NOT NULL,
 	spent INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE oauth_refresh_tokens (
-	hash TEXT PRIMARY KEY,
+	hash BLOB PRIMARY KEY,
 	grant_id TEXT NOT NULL,
 	expires_at INTEGER NOT NULL,
 	rotated_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX oauth_refresh_tokens_by_grant ON oauth_refresh_tokens (grant_id, expires_at);
 CREATE TABLE oauth_access_tokens (
-	hash TEXT PRIMARY KEY,
+	hash BLOB PRIMARY KEY,
 	grant_id TEXT NOT NULL,
 	scopes TEXT NOT NULL,
 	expires_at INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX oauth_access_tokens_by_grant ON oauth_access_tokens (grant_id, expires_at);
 `
 
 // Projections are the read models of the service.
@@ -132,13 +131,13 @@ func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Re
 	case *oauthv1.GrantEvent_CodeIssued:
 		c := e.CodeIssued
 		return exec(tx, `INSERT INTO oauth_codes (hash, grant_id, challenge, expires_at, spent) VALUES (?, ?, ?, ?, ?)`,
-			key(c.GetCodeHash()), id, key(c.GetCodeChallenge()), millis(c.GetExpireTime().AsTime()), unspent)
+			c.GetCodeHash(), id, key(c.GetCodeChallenge()), millis(c.GetExpireTime().AsTime()), unspent)
 	case *oauthv1.GrantEvent_CodeRedeemed:
 		return applyRedeemed(tx, id, e.CodeRedeemed, r.Time)
 	case *oauthv1.GrantEvent_CodeRefused:
-		return exec(tx, `UPDATE oauth_codes SET spent = ? WHERE hash = ?`, refused, key(e.CodeRefused.GetCodeHash()))
+		return exec(tx, `UPDATE oauth_codes SET spent = ? WHERE hash = ?`, refused, e.CodeRefused.GetCodeHash())
 	case *oauthv1.GrantEvent_TokenRefreshed:
-		return applyRefreshed(tx, id, e.TokenRefreshed, r)
+		return applyRefreshed(tx, id, e.TokenRefreshed, r.Time)
 	case *oauthv1.GrantEvent_RefreshRepeated:
 		return insertAccess(tx, id, e.RefreshRepeated.GetAccessToken())
 	case *oauthv1.GrantEvent_Revoked:
@@ -172,7 +171,7 @@ func applyRedeemed(tx *eventlog.Tx, id string, c *oauthv1.CodeRedeemed, now time
 	if err := applyUse(tx, id, now); err != nil {
 		return err
 	}
-	if err := exec(tx, `UPDATE oauth_codes SET spent = ? WHERE hash = ?`, redeemed, key(c.GetCodeHash())); err != nil {
+	if err := exec(tx, `UPDATE oauth_codes SET spent = ? WHERE hash = ?`, redeemed, c.GetCodeHash()); err != nil {
 		return err
 	}
 	err := exec(tx, `UPDATE oauth_grants SET expires_at = ? WHERE id = ?`, millis(c.GetGrantExpireTime().AsTime()), id)
@@ -196,51 +195,63 @@ func applyUse(tx *eventlog.Tx, grantID string, now time.Time) error {
 		millis(now), grantID, millis(now.Add(-useResolution)))
 }
 
-// pruneEvery is how many events of a grant pass before its expired tokens are forgotten.
-const pruneEvery = 16
-
-func applyRefreshed(tx *eventlog.Tx, id string, e *oauthv1.TokenRefreshed, r eventlog.Record) error {
-	if err := applyUse(tx, id, r.Time); err != nil {
+func applyRefreshed(tx *eventlog.Tx, id string, e *oauthv1.TokenRefreshed, now time.Time) error {
+	if err := applyUse(tx, id, now); err != nil {
 		return err
 	}
-	err := exec(tx, `UPDATE oauth_refresh_tokens SET rotated_at = ? WHERE hash = ?`,
-		millis(r.Time), key(e.GetRefreshTokenHash()))
+	err := exec(tx, `UPDATE oauth_refresh_tokens SET rotated_at = ? WHERE hash = ?`, millis(now), e.GetRefreshTokenHash())
 	if err != nil {
 		return err
 	}
 	if err := insertRefresh(tx, id, e.GetSuccessor()); err != nil {
 		return err
 	}
-	if r.Version%pruneEvery == 0 {
-		for _, table := range []string{"oauth_refresh_tokens", "oauth_access_tokens"} {
-			if err := exec(tx, `DELETE FROM `+table+` WHERE grant_id = ? AND expires_at <= ?`, id, millis(r.Time)); err != nil {
+	return insertAccess(tx, id, e.GetAccessToken())
+}
+
+// applyRevoked ends a grant. Its tokens stay until they expire: a token is worth what its grant is.
+func applyRevoked(tx *eventlog.Tx, id string) error {
+	return exec(tx, `UPDATE oauth_grants SET revoked = 1 WHERE id = ?`, id)
+}
+
+func insertRefresh(tx *eventlog.Tx, grantID string, t *oauthv1.RefreshToken) error {
+	if isPruning(t.GetHash()) {
+		for _, from := range [][]byte{{}, t.GetHash()[:placeTime]} { // those of the oldest grant, and of this one
+			if err := prune(tx, "oauth_refresh_tokens", from); err != nil {
 				return err
 			}
 		}
 	}
-	return insertAccess(tx, id, e.GetAccessToken())
-}
-
-// applyRevoked ends a grant. Its tokens go, because nothing can come of them; the grant and its codes stay, so that what
-// comes again is known.
-func applyRevoked(tx *eventlog.Tx, id string) error {
-	if err := exec(tx, `UPDATE oauth_grants SET revoked = 1 WHERE id = ?`, id); err != nil {
-		return err
-	}
-	if err := exec(tx, `DELETE FROM oauth_refresh_tokens WHERE grant_id = ?`, id); err != nil {
-		return err
-	}
-	return exec(tx, `DELETE FROM oauth_access_tokens WHERE grant_id = ?`, id)
-}
-
-func insertRefresh(tx *eventlog.Tx, grantID string, t *oauthv1.RefreshToken) error {
 	return exec(tx, `INSERT INTO oauth_refresh_tokens (hash, grant_id, expires_at, rotated_at) VALUES (?, ?, ?, 0)`,
-		key(t.GetHash()), grantID, millis(t.GetExpireTime().AsTime()))
+		t.GetHash(), grantID, millis(t.GetExpireTime().AsTime()))
 }
 
 func insertAccess(tx *eventlog.Tx, grantID string, t *oauthv1.AccessToken) error {
+	if isPruning(t.GetHash()) {
+		if err := prune(tx, "oauth_access_tokens", []byte{}); err != nil {
+			return err
+		}
+	}
 	return exec(tx, `INSERT INTO oauth_access_tokens (hash, grant_id, scopes, expires_at) VALUES (?, ?, ?, ?)`,
-		key(t.GetHash()), grantID, list(t.GetScopes()), millis(t.GetExpireTime().AsTime()))
+		t.GetHash(), grantID, list(t.GetScopes()), millis(t.GetExpireTime().AsTime()))
+}
+
+const (
+	pruneEvery = 8 // tokens
+	pruneBatch = 2 * pruneEvery
+)
+
+// isPruning says whether tokens that have expired are forgotten as this one comes: by its hash, so that it is now and then
+// and the same in a rebuild.
+func isPruning(hash []byte) bool {
+	return len(hash) > placeLength && hash[len(hash)-1]%pruneEvery == 0
+}
+
+// prune forgets the expired among the first tokens from a place on: in the order of places, what comes first expires first,
+// but for a few.
+func prune(tx *eventlog.Tx, table string, from []byte) error {
+	return exec(tx, `DELETE FROM `+table+` WHERE hash IN (SELECT hash FROM `+table+` WHERE hash >= ? ORDER BY hash LIMIT ?)
+		AND expires_at <= ?`, from, pruneBatch, millis(tx.Now()))
 }
 
 func exec(tx *eventlog.Tx, query string, args ...any) error {

@@ -139,13 +139,14 @@ func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 	if err != nil {
 		return nil, refusing(ctx, err)
 	}
-	if !isSecret(codePrefix, r.Data.Code) {
+	if !isToken(codePrefix, r.Data.Code) {
 		return nil, refusing(ctx, errCode)
 	}
-	access, refreshSecret := newSecret(accessPrefix), newSecret(refreshPrefix)
+	now := s.now()
+	access, refreshSecret := newToken(accessPrefix, now), newToken(refreshPrefix, now)
 	wish := redemption{
 		clientID: c.id, verifier: r.Data.CodeVerifier, resource: resource,
-		codeHash: hashSecret(r.Data.Code), accessHash: hashSecret(access),
+		codeHash: hashToken(r.Data.Code), accessHash: hashToken(access),
 	}
 	if r.Data.RedirectURI != unsentRedirect {
 		wish.redirectURI = r.Data.RedirectURI
@@ -156,7 +157,7 @@ func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 		return nil, refusing(ctx, errCode)
 	}
 	if c.usesRefresh() {
-		wish.refreshHash = hashSecret(refreshSecret)
+		wish.refreshHash = hashToken(refreshSecret)
 	}
 	v, err := s.decide(ctx, func(tx *eventlog.Tx) (string, verdict, error) {
 		state, err := loadCode(tx, wish.codeHash)
@@ -178,13 +179,13 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 		return nil, refusing(ctx, err)
 	}
 	presented := r.Data.RefreshToken
-	if !isSecret(refreshPrefix, presented) {
+	if !isToken(refreshPrefix, presented) {
 		return nil, refusing(ctx, errRefresh)
 	}
-	access, successor := newSecret(accessPrefix), ""
+	access, successor := newToken(accessPrefix, s.now()), ""
 	wish := refreshing{
 		clientID: r.Client.GetID(), resource: resource, scope: strings.Join(r.Data.Scopes, " "),
-		presentedHash: hashSecret(presented), accessHash: hashSecret(access),
+		presentedHash: hashToken(presented), accessHash: hashToken(access),
 	}
 	if guess, err := s.isGuessAgain(ctx, refreshIsKnown, wish.presentedHash); err != nil {
 		return nil, s.internal(ctx, err)
@@ -203,7 +204,7 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 		if successor, wish.successorKnown, err = s.successorOf(tx, presented, !state.rotated.IsZero()); err != nil {
 			return "", verdict{}, err
 		}
-		wish.successorHash = hashSecret(successor)
+		wish.successorHash = hashToken(successor)
 		return state.grant.id, refresh(state, wish, tx.Now(), s.life), nil
 	})
 	if err != nil {
@@ -214,14 +215,14 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 
 // Revocation ends the grant that a token belongs to (RFC 7009). A token that is unknown, or another client's, is no error.
 func (s *Server) Revocation(ctx context.Context, r *op.ClientRequest[oidc.RevocationRequest]) (*op.Response, error) {
-	if token := r.Data.Token; isSecret(refreshPrefix, token) || isSecret(accessPrefix, token) {
-		if guess, err := s.isGuess(ctx, eitherIsKnown, hashSecret(token)); err != nil {
+	if token := r.Data.Token; isToken(refreshPrefix, token) || isToken(accessPrefix, token) {
+		if guess, err := s.isGuess(ctx, eitherIsKnown, hashToken(token)); err != nil {
 			return nil, s.internal(ctx, err)
 		} else if guess {
 			return op.NewResponse(nil), nil
 		}
 		_, err := s.decide(ctx, func(tx *eventlog.Tx) (string, verdict, error) {
-			g, err := loadGrantOf(tx, hashSecret(token))
+			g, err := loadGrantOf(tx, hashToken(token))
 			if errors.Is(err, errAbsent) {
 				return "", verdict{}, nil
 			}

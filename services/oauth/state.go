@@ -40,7 +40,7 @@ func loadCode(tx *eventlog.Tx, hash []byte) (code, error) {
 	var challenge string
 	var expires int64
 	err := tx.QueryRow(`SELECT c.challenge, c.expires_at, c.spent, `+grantColumns+`
-		FROM oauth_codes c JOIN oauth_grants g ON g.id = c.grant_id WHERE c.hash = ?`, key(hash)).
+		FROM oauth_codes c JOIN oauth_grants g ON g.id = c.grant_id WHERE c.hash = ?`, hash).
 		Scan(append([]any{&challenge, &expires, &c.spent}, row.columns()...)...)
 	if err != nil {
 		return code{}, absent("find the code", err)
@@ -57,7 +57,7 @@ func loadRefresh(tx *eventlog.Tx, hash []byte) (refreshToken, error) {
 	var row grantRow
 	var expires, rotated int64
 	err := tx.QueryRow(`SELECT t.expires_at, t.rotated_at, `+grantColumns+`
-		FROM oauth_refresh_tokens t JOIN oauth_grants g ON g.id = t.grant_id WHERE t.hash = ?`, key(hash)).
+		FROM oauth_refresh_tokens t JOIN oauth_grants g ON g.id = t.grant_id WHERE t.hash = ?`, hash).
 		Scan(append([]any{&expires, &rotated}, row.columns()...)...)
 	if err != nil {
 		return refreshToken{}, absent("find the refresh token", err)
@@ -70,7 +70,7 @@ func loadGrantOf(tx *eventlog.Tx, hash []byte) (grant, error) {
 	var row grantRow
 	err := tx.QueryRow(`SELECT `+grantColumns+` FROM oauth_grants g WHERE g.id =
 		coalesce((SELECT grant_id FROM oauth_refresh_tokens WHERE hash = ?), (SELECT grant_id FROM oauth_access_tokens WHERE hash = ?))`,
-		key(hash), key(hash)).Scan(row.columns()...)
+		hash, hash).Scan(row.columns()...)
 	if err != nil {
 		return grant{}, absent("find the grant of a token", err)
 	}

@@ -158,7 +158,7 @@ func TestCode(t *testing.T) {
 		{"another resource", []string{"resource", "{url}/mcp"}, "invalid_target", "resource is not the one that was granted", false, false},
 		{"an unknown resource", []string{"resource", "https://evil.example"}, "invalid_target", "resource is not one of this server", false, false},
 		{"two resources", []string{"+resource", "{url}", "+resource", "{url}"}, "invalid_target", "resource is not one of this server", false, false},
-		{"an unknown code", []string{"code", "paput_ac_" + strings.Repeat("A", 43)}, "invalid_grant", textCode, false, false},
+		{"an unknown code", []string{"code", "paput_ac_" + strings.Repeat("A", 54)}, "invalid_grant", textCode, false, false},
 		{"something else", []string{"code", "x"}, "invalid_grant", textCode, false, false},
 	}
 	for _, tt := range tests {
