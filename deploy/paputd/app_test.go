@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -29,6 +30,26 @@ type running struct {
 	url     string
 	console string
 	stop    func() error
+	logs    func() string
+	app     *app
+}
+
+// lockedBuffer may be read while it is written.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }
 
 // start runs the whole program on free ports and stops it when the test ends.
@@ -44,7 +65,7 @@ func start(t *testing.T, data string, split bool, change ...func(*config)) *runn
 	if err := cfg.check(); err != nil {
 		t.Fatal(err)
 	}
-	var logs bytes.Buffer
+	var logs lockedBuffer
 	a, err := newApp(t.Context(), cfg, slog.New(slog.NewTextHandler(&logs, nil)))
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +81,7 @@ func start(t *testing.T, data string, split bool, change ...func(*config)) *runn
 			return err
 		})
 	}()
-	r := &running{url: a.cfg.publicURL}
+	r := &running{url: a.cfg.publicURL, logs: logs.String, app: a}
 	stopped := false
 	r.stop = func() error {
 		if stopped {
