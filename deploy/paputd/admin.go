@@ -21,6 +21,7 @@ import (
 
 	accountv1 "github.com/paput/paput/proto/gen/paput/account/v1"
 	"github.com/paput/paput/proto/gen/paput/account/v1/accountv1connect"
+	"github.com/paput/paput/proto/gen/paput/server/v1/serverv1connect"
 	"github.com/paput/paput/services/account"
 	"github.com/paput/paput/services/rpc"
 )
@@ -44,9 +45,10 @@ func listenSocket(ctx context.Context, file string) (net.Listener, error) {
 }
 
 // newAdministration returns the server of the RPCs for the administrator.
-func newAdministration(log *slog.Logger, accounts *account.Service) *connect.Server {
-	server := rpc.NewServer(rpc.Config{Log: log, Codes: []rpc.Codes{account.Codes}})
+func newAdministration(log *slog.Logger, accounts *account.Service, keys *keeper) *connect.Server {
+	server := rpc.NewServer(rpc.Config{Log: log, Codes: []rpc.Codes{account.Codes, keyCodes}})
 	accountv1connect.RegisterAccountAdminServiceHandler(server, accounts.Admin())
+	serverv1connect.RegisterKeyAdminServiceHandler(server, keys)
 	return server
 }
 
@@ -78,7 +80,7 @@ func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(conte
 	done := make(chan error, 1)
 	go func() { done <- events.Run(ground) }()
 	accounts := account.New(account.Config{Log: events, PublicURL: cfg.publicURL, Now: time.Now, NewID: newID, Logger: log})
-	err = fn(ctx, connect.NewClient(connectinprocess.New(newAdministration(log, accounts))))
+	err = fn(ctx, connect.NewClient(connectinprocess.New(newAdministration(log, accounts, newKeeper(cfg, events, log)))))
 	stop()
 	return errors.Join(err, <-done)
 }

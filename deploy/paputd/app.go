@@ -62,6 +62,7 @@ type app struct {
 	relay    *relay.Relay
 	accounts *account.Service
 	oauth    *oauth.Server
+	keys     *keeper
 	edge     *mcp.Server
 	front    http.Handler
 	admin    http.Handler
@@ -78,7 +79,7 @@ func newApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err erro
 	if a.lock, err = cfg.lockData(); err != nil {
 		return nil, err
 	}
-	key, err := cfg.serverKey()
+	keys, err := readKeys(cfg.keyFile(), time.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -98,7 +99,7 @@ func newApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err erro
 		return nil, err
 	}
 	a.relay = relay.New(relay.Config{Log: a.events, Conn: a.conn, Source: a.cfg.publicURL, Logger: log})
-	return a, a.wire(key)
+	return a, a.wire(keys)
 }
 
 // openLog opens the event log with the read models of all services.
@@ -112,6 +113,7 @@ func openLog(ctx context.Context, cfg *config) (*eventlog.Log, error) {
 	c.Kinds = append(c.Kinds, memo.Kinds()...)
 	c.Kinds = append(c.Kinds, account.Kinds()...)
 	c.Kinds = append(c.Kinds, oauth.Kinds()...)
+	c.Kinds = append(c.Kinds, serverKinds()...)
 	c.Projections = append(c.Projections, memo.Projections()...)
 	c.Projections = append(c.Projections, account.Projections()...)
 	c.Projections = append(c.Projections, oauth.Projections()...)
@@ -148,12 +150,12 @@ func (a *app) connectNATS() (err error) {
 }
 
 // wire makes the services, puts them behind the interceptors, and the edges in front of them.
-func (a *app) wire(key []byte) (err error) {
+func (a *app) wire(keys serverKeys) (err error) {
 	a.accounts = account.New(account.Config{
 		Log: a.events, PublicURL: a.cfg.publicURL, Now: time.Now, NewID: newID, Logger: a.log,
 	})
 	a.oauth, err = oauth.New(oauth.Config{
-		Log: a.events, PublicURL: a.cfg.publicURL, Key: key, SignedIn: signedIn(a.accounts), Now: time.Now, NewID: newID,
+		Log: a.events, PublicURL: a.cfg.publicURL, Key: keys[0].Key, EarlierKeys: keys.earlier(), SignedIn: signedIn(a.accounts), Now: time.Now, NewID: newID,
 		Logger: a.log, AccessTTL: a.cfg.accessTTL, NoDocuments: !a.cfg.documents,
 	})
 	if err != nil {
@@ -169,8 +171,11 @@ func (a *app) wire(key []byte) (err error) {
 	}})
 	grpcreflect.Register(server)
 
+	a.keys = newKeeper(a.cfg, a.events, a.log)
+	a.keys.keys = keys
+	a.keys.use = func(keys serverKeys) error { return a.oauth.UseKeys(keys[0].Key, keys.earlier()...) }
 	socket := http.NewServeMux()
-	connecthttp.Mount(socket, newAdministration(a.log, a.accounts))
+	connecthttp.Mount(socket, newAdministration(a.log, a.accounts, a.keys))
 	a.admin = socket
 
 	// The one line that changes when the edge runs on another machine than the services.
@@ -237,6 +242,7 @@ func (a *app) run(ctx context.Context, started func(context.Context) error) erro
 	})
 	group.Go(func() error { return a.relay.Run(ground) })
 	group.Go(func() error { return a.oauth.Run(ctx) })
+	group.Go(func() error { return a.keys.run(ctx) })
 	group.Go(func() error {
 		defer stopGround()
 		return a.serve(ctx)

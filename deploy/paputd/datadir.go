@@ -1,7 +1,6 @@
 package main
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
@@ -34,25 +33,4 @@ func (c *config) lockData() (*flock.Flock, error) {
 		return nil, fmt.Errorf("the data directory %s %w; stop that one or choose another directory with --data", c.data, errInUse)
 	}
 	return lock, nil
-}
-
-// serverKey returns the secret from which refresh tokens and form tokens are derived, made when there is none.
-func (c *config) serverKey() ([]byte, error) {
-	const size = 32
-	key, err := os.ReadFile(c.keyFile())
-	if err == nil && len(key) != size {
-		return nil, fmt.Errorf("%s is damaged: it has %d bytes, not %d; restore it from a backup, or delete it and everybody signs in again", c.keyFile(), len(key), size)
-	}
-	if err == nil {
-		return key, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("read the server key: %w", cause(err))
-	}
-	key = make([]byte, size)
-	_, _ = rand.Read(key)
-	if err := os.WriteFile(c.keyFile(), key, 0o600); err != nil {
-		return nil, fmt.Errorf("write the server key %s: %w", c.keyFile(), cause(err))
-	}
-	return key, nil
 }

@@ -23,7 +23,7 @@ func TestEveryAuditEventIsDocumented(t *testing.T) {
 		documented = append(documented, string(m[1]))
 	}
 	var published []string
-	for _, kind := range slices.Concat(oauth.Kinds(), account.Kinds()) {
+	for _, kind := range slices.Concat(oauth.Kinds(), account.Kinds(), serverKinds()) {
 		if kind.Relay != "AUTH" {
 			continue
 		}
