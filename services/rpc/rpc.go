@@ -31,6 +31,7 @@ var ErrUnauthenticated = errors.New("the access token is unknown, expired or rev
 
 // Caller is whoever an access token speaks for.
 type Caller struct {
+	// AccountID is empty for a service that acts for no account. Only RPCs that ask for any valid token see such a caller.
 	AccountID string
 	ClientID  string
 	GrantID   string
@@ -161,6 +162,9 @@ func (c Config) authenticate(next connect.ServerFunc) connect.ServerFunc {
 		}
 		if scope != scopeAuthenticated && !caller.Has(scope) {
 			return connect.Errorf(connect.CodePermissionDenied, "this needs the scope %s, which the access token does not have", scope)
+		}
+		if scope != scopeAuthenticated && caller.AccountID == "" {
+			return connect.NewError(connect.CodePermissionDenied, "this token speaks for no account: get one that acts for an account")
 		}
 		return next(context.WithValue(ctx, callerKey{}, &caller), spec, stream)
 	}

@@ -53,6 +53,7 @@ func call(t *testing.T, authorization []string, handler func(context.Context) er
 		Auth: tokens{
 			"reader": {AccountID: "acct_1", Scopes: []string{"paput.read"}},
 			"writer": {AccountID: "acct_1", Scopes: []string{"paput.write"}},
+			"nobody": {ClientID: "client_1", Scopes: []string{"paput.write"}},
 		},
 		Log: slog.New(slog.NewTextHandler(&written, nil)),
 		Codes: []rpc.Codes{func(err error) (connect.Code, bool) {
@@ -92,6 +93,8 @@ func TestAuthorization(t *testing.T) {
 		{name: "a writer reads, because writing implies it", authorization: []string{"Bearer writer"}, do: search},
 		{name: "a writer writes", authorization: []string{"Bearer writer"}, do: update},
 		{name: "a reader does not write", authorization: []string{"Bearer reader"}, do: update, want: connect.CodePermissionDenied},
+		{name: "a service without an account does not read", authorization: []string{"Bearer nobody"}, do: search, want: connect.CodePermissionDenied},
+		{name: "nor write", authorization: []string{"Bearer nobody"}, do: update, want: connect.CodePermissionDenied},
 		{name: "no token", do: search, want: connect.CodeUnauthenticated},
 		{name: "an unknown token", authorization: []string{"Bearer other"}, do: search, want: connect.CodeUnauthenticated},
 		{name: "another scheme", authorization: []string{"Basic reader"}, do: search, want: connect.CodeUnauthenticated},
