@@ -104,6 +104,7 @@ type Service struct {
 	logger    *slog.Logger
 	hasher    *hasher
 	limits    *limits
+	reports   *limit // lines about refusals in the log
 	cookies   cookies
 	pages     pages
 	origin    originCheck
@@ -127,6 +128,7 @@ func New(c Config) *Service {
 		logger:    c.Logger,
 		hasher:    newHasher(c.Hashing),
 		limits:    newLimits(c.Limits),
+		reports:   newLimit(reports(), Rate{}),
 		cookies:   cookies{secure: public.Scheme == "https"},
 		pages:     newPages(),
 		origin:    newOriginCheck(public.Scheme + "://" + public.Host),

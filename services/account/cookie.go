@@ -43,17 +43,22 @@ func (c cookies) browser(r *http.Request) browser {
 }
 
 // set sets a cookie; with an empty value it deletes it. A life of 0 ends with the browser.
+func (c cookies) set(w http.ResponseWriter, base, value string, life time.Duration) {
+	http.SetCookie(w, c.make(base, value, life))
+}
+
+// make is the cookie that set sets.
 //
 // SameSite is Lax because people arrive at these pages by redirects from other sites.
-func (c cookies) set(w http.ResponseWriter, base, value string, life time.Duration) {
+func (c cookies) make(base, value string, life time.Duration) *http.Cookie {
 	age := int(life / time.Second)
 	if value == "" {
 		age = -1
 	}
-	http.SetCookie(w, &http.Cookie{ //nolint:gosec // Secure is missing on http only, which is for loopback
+	return &http.Cookie{ //nolint:gosec // Secure is missing on http only, which is for loopback
 		Name: c.name(base), Value: value, Path: "/", MaxAge: age,
 		Secure: c.secure, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-	})
+	}
 }
 
 func (c cookies) setBrowser(w http.ResponseWriter, b browser) {

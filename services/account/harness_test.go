@@ -304,3 +304,46 @@ func (a answer) wantRedirect(t testing.TB, to string) {
 		t.Fatalf("got redirect to %q, want %q", got, to)
 	}
 }
+
+// reference returns the reference that an error page gives, "" for none.
+func (a answer) reference(language string) string {
+	before := "Reference: "
+	if language == "ja" {
+		before = "参照番号："
+	}
+	_, rest, _ := strings.Cut(a.body, `<p class="muted"><small>`+before+`<code>`)
+	reference, _, _ := strings.Cut(rest, "</code></small></p>")
+	return reference
+}
+
+// lockedBuffer is a log that a test reads.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// lineWith returns the line that has a text, "" when none has.
+func (l *lockedBuffer) lineWith(text string) string {
+	for line := range strings.Lines(l.String()) {
+		if strings.Contains(line+" ", text+" ") {
+			return line
+		}
+	}
+	return ""
+}
+
+func logTo(l *lockedBuffer) option {
+	return func(c *Config) { c.Logger = slog.New(slog.NewTextHandler(l, nil)) }
+}

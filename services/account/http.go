@@ -1,14 +1,11 @@
 package account
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
-	"strconv"
+	"runtime/debug"
 	"strings"
-
-	"github.com/paput/paput/services/eventlog"
 )
 
 // maxForm bounds the body of a form, in bytes.
@@ -29,13 +26,6 @@ func (s *Service) Register(mux *http.ServeMux) {
 // handler answers a request, or says why it could not.
 type handler func(w http.ResponseWriter, r *http.Request) error
 
-// errMethod, errForm and errTooLarge are returned for requests that were not looked into.
-var (
-	errMethod   = errors.New("method not allowed")
-	errForm     = errors.New("the form is not one of ours")
-	errTooLarge = errors.New("the form is too large")
-)
-
 // methods answers GET and HEAD with get, which may be nil, and forms with post.
 func (s *Service) methods(get, post handler) http.HandlerFunc {
 	allow := "GET, HEAD, POST"
@@ -43,6 +33,12 @@ func (s *Service) methods(get, post handler) http.HandlerFunc {
 		allow = "POST"
 	}
 	return func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			// Pages are written whole, at the end: there is nothing yet that the answer would follow.
+			if p := recover(); p != nil {
+				s.refuse(w, r, fmt.Errorf("panic: %v\n%s", p, debug.Stack()))
+			}
+		}()
 		var err error
 		switch {
 		case r.Method == http.MethodPost:
@@ -79,31 +75,52 @@ func (s *Service) checkForm(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// showLogin shows the form, or to whoever is signed in, the way on.
+// showLogin shows the form, or to whoever is signed in and need not do so again, the way on.
 func (s *Service) showLogin(w http.ResponseWriter, r *http.Request) error {
-	next := localPath(r.URL.Query().Get("next"))
+	to := readWay(r.URL.Query())
 	session, ok := s.SignedIn(r)
 	switch {
-	case ok && next != "":
-		seeOther(w, next)
+	case ok && to.isDone(session) && to.next != "":
+		seeOther(w, to.next)
 		return nil
-	case ok:
+	case ok && to.isDone(session):
 		v := s.page(w, r)
 		v.Title, v.Email, v.PublicURL = v.T.HomeTitle, session.Email, s.publicURL
 		return s.pages.show(w, http.StatusOK, "home", v)
 	}
-	v := s.page(w, r)
-	v.Title, v.Next = v.T.SignInTitle, next
+	v := s.loginPage(w, r, to)
+	v.Email = s.cookies.hint(r)
+	switch {
+	case to.other && emailKey(v.Email) == emailKey(session.Email):
+		v.Email = ""
+	case !to.other && v.Email == "":
+		v.Email = session.Email
+	}
 	return s.pages.show(w, http.StatusOK, "login", v)
+}
+
+// loginPage begins the page with the sign-in form. Whoever is signed in sees that they are.
+func (s *Service) loginPage(w http.ResponseWriter, r *http.Request, to way) page {
+	v := s.page(w, r)
+	v.Title, v.Next, v.Fresh, v.Other = v.T.SignInTitle, to.next, to.fresh(), to.other
+	session, ok := s.SignedIn(r)
+	if !ok || to.isDone(session) {
+		return v
+	}
+	v.SignedInAs = session.Email
+	v.Title, v.Intro = v.T.AgainTitle, v.T.AgainIntro
+	if to.other {
+		v.Title, v.Intro = v.T.OtherTitle, v.T.OtherIntro
+	}
+	return v
 }
 
 func (s *Service) login(w http.ResponseWriter, r *http.Request) error {
 	email := r.PostForm.Get("email")
 	b, err := s.signIn(r.Context(), email, r.PostForm.Get("password"), clientAddress(r.RemoteAddr), s.cookies.browser(r))
 	if errors.Is(err, errWrong) {
-		v := s.page(w, r)
-		v.Title, v.Email, v.Next = v.T.SignInTitle, printableText(email), localPath(r.PostForm.Get("next"))
-		v.Errors = []fault{{"email", v.T.WrongPassword}}
+		v := s.loginPage(w, r, readWay(r.PostForm))
+		v.Email, v.Errors = printableText(email), []fault{{"email", v.T.WrongPassword}}
 		return s.pages.show(w, http.StatusUnprocessableEntity, "login", v)
 	}
 	if err != nil {
@@ -237,47 +254,3 @@ func printableText(s string) string {
 	}
 	return s
 }
-
-// refuse tells a person in plain words why a request was not carried out.
-func (s *Service) refuse(w http.ResponseWriter, r *http.Request, err error) {
-	t := s.pages.texts(r)
-	status, v := http.StatusInternalServerError, page{Title: t.FailedTitle, Paragraphs: []string{t.Failed}}
-	wait, tooMany := errors.AsType[waitError](err)
-	switch {
-	case tooMany:
-		w.Header().Set("Retry-After", strconv.Itoa(wait.seconds()))
-		status, v = http.StatusTooManyRequests, page{Title: t.WaitTitle, Paragraphs: []string{
-			fmt.Sprintf(t.Wait, wait.seconds()), t.WaitWhy,
-		}}
-	case errors.Is(err, eventlog.ErrClosed):
-		w.Header().Set("Retry-After", "5")
-		status = http.StatusServiceUnavailable
-	case errors.Is(err, ErrBusy):
-		w.Header().Set("Retry-After", "5")
-		status, v = http.StatusServiceUnavailable, page{Title: t.BusyTitle, Paragraphs: []string{t.Busy}}
-	case errors.Is(err, errLink) && r.URL.Path == "/setup":
-		status, v = http.StatusGone, page{
-			Title: t.SetupGoneTitle, Paragraphs: []string{t.SetupGone, t.SetupDone, t.SetupGoneHow}, Command: addCommand,
-		}
-	case errors.Is(err, errLink):
-		status, v = http.StatusGone, page{
-			Title: t.InviteGoneTitle, Paragraphs: []string{t.InviteGone, t.SetupDone, t.InviteGoneHow}, Command: addCommand,
-		}
-	case errors.Is(err, errForm):
-		status, v = http.StatusForbidden, page{Title: t.FormTitle, Paragraphs: []string{t.Form, t.FormHow}}
-	case errors.Is(err, errTooLarge):
-		status, v = http.StatusRequestEntityTooLarge, page{Title: t.TooLargeTitle, Paragraphs: []string{t.TooLarge}}
-	case errors.Is(err, errMethod):
-		status, v = http.StatusMethodNotAllowed, page{Title: t.MethodTitle, Paragraphs: []string{t.Method}}
-	case errors.Is(err, context.Canceled):
-		return // nobody is there to read it
-	default:
-		s.logger.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "error", err)
-	}
-	v.T, v.Link, v.LinkText = t, s.publicURL+homePath, t.ToSignIn
-	if err := s.pages.show(w, status, "message", v); err != nil {
-		s.logger.ErrorContext(r.Context(), "page failed", "path", r.URL.Path, "error", err)
-	}
-}
-
-const addCommand = "paputd account add --email name@example.com"

@@ -50,10 +50,16 @@ type page struct {
 	PublicURL string
 	Errors    []fault
 
+	// For a sign-in on top of one; see way.
+	SignedInAs, Intro string
+	Fresh             string
+	Other             bool
+
 	// For messages.
 	Paragraphs     []string
 	Command        string
 	Link, LinkText string
+	Reference      string
 }
 
 // fault is an error in one field of a form.

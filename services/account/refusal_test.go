@@ -332,6 +332,9 @@ func TestDatabaseTrouble(t *testing.T) {
 	v := s.visitor()
 	res := v.signIn("ada@example.com", "secret-in-the-form")
 	res.want(t, http.StatusInternalServerError, "Something went wrong", "The server could not do that.")
+	if reference := res.reference(""); reference == "" || !strings.Contains(logged.String(), `msg="page failed" request_id=`+reference) {
+		t.Errorf("the log does not know the reference %q: %s", reference, logged.String())
+	}
 	if strings.Contains(res.body, "sql") || strings.Contains(res.body, "closed") {
 		t.Errorf("the page tells internals:\n%s", res.body)
 	}

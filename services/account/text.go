@@ -16,6 +16,14 @@ type texts struct {
 	SignIn      string
 	SignOut     string
 
+	SignedInAs string // before the e-mail address
+	AgainTitle string
+	AgainIntro string
+	OtherTitle string
+	OtherIntro string
+	UseOther   string
+	Stay       string
+
 	SetupTitle  string
 	SetupIntro  string
 	SetupButton string
@@ -64,6 +72,7 @@ type texts struct {
 	FailedTitle   string
 	Failed        string
 	ToSignIn      string
+	Reference     string // before an id
 }
 
 func english() texts {
@@ -81,6 +90,14 @@ func english() texts {
 		SignInTitle: "Sign in to Paput",
 		SignIn:      "Sign in",
 		SignOut:     "Sign out",
+
+		SignedInAs: "Signed in as:",
+		AgainTitle: "Please sign in again",
+		AgainIntro: "An app asks for a fresh sign-in. Enter your password once more to go on.",
+		OtherTitle: "Sign in with another account",
+		OtherIntro: "When you sign in, this browser changes to that account.",
+		UseOther:   "Use another account",
+		Stay:       "Stay with this account",
 
 		SetupTitle:  "Set up Paput",
 		SetupIntro:  "This server has no account yet. Make the first one: you will use it to sign in and to decide which assistants may read and write your memos.",
@@ -130,6 +147,7 @@ func english() texts {
 		FailedTitle:   "Something went wrong",
 		Failed:        "The server could not do that. Please try again; if it happens again, tell whoever runs the server.",
 		ToSignIn:      "Go to the sign-in page",
+		Reference:     "Reference: ",
 	}
 }
 
@@ -148,6 +166,14 @@ func japanese() texts {
 		SignInTitle: "Paput にサインイン",
 		SignIn:      "サインイン",
 		SignOut:     "サインアウト",
+
+		SignedInAs: "サインイン中：",
+		AgainTitle: "もう一度サインインしてください",
+		AgainIntro: "アプリが再度のサインインを求めています。続けるには、もう一度パスワードを入力してください。",
+		OtherTitle: "別のアカウントでサインイン",
+		OtherIntro: "サインインすると、このブラウザーはそのアカウントに切り替わります。",
+		UseOther:   "別のアカウントを使う",
+		Stay:       "このアカウントのまま続ける",
 
 		SetupTitle:  "Paput の初期設定",
 		SetupIntro:  "このサーバーにはまだアカウントがありません。最初のアカウントを作成してください。サインインするときと、どのアシスタントにメモの読み書きを許可するかを決めるときに使います。",
@@ -197,5 +223,6 @@ func japanese() texts {
 		FailedTitle:   "問題が発生しました",
 		Failed:        "サーバーで処理できませんでした。もう一度お試しください。繰り返し起きる場合は、サーバーの管理者にお知らせください。",
 		ToSignIn:      "サインインページへ",
+		Reference:     "参照番号：",
 	}
 }
