@@ -155,7 +155,8 @@ func (a *app) wire(keys serverKeys) (err error) {
 		Log: a.events, PublicURL: a.cfg.publicURL, Now: time.Now, NewID: newID, Logger: a.log,
 	})
 	a.oauth, err = oauth.New(oauth.Config{
-		Log: a.events, PublicURL: a.cfg.publicURL, Key: keys[0].Key, EarlierKeys: keys.earlier(), SignedIn: signedIn(a.accounts), Now: time.Now, NewID: newID,
+		Log: a.events, PublicURL: a.cfg.publicURL, Key: keys[0].Key, EarlierKeys: keys.earlier(), SignedIn: signedIn(a.accounts),
+		Suggest: a.accounts.Suggest, Now: time.Now, NewID: newID,
 		Logger: a.log, AccessTTL: a.cfg.accessTTL, NoDocuments: !a.cfg.documents,
 	})
 	if err != nil {

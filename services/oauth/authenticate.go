@@ -22,47 +22,33 @@ type remembered struct {
 	until  time.Time
 }
 
-// Authenticate tells whom an access token speaks for; rpc.ErrUnauthenticated when it is unknown, expired or revoked, or
-// bound to a resource that is not this server (RFC 8707): whoever got it there could use it here otherwise.
+// Authenticate tells whom an access token speaks for; rpc.ErrUnauthenticated when it is unknown, expired or revoked.
 func (s *Server) Authenticate(ctx context.Context, token string) (rpc.Caller, error) {
-	found, err := s.find(ctx, token)
-	if err != nil {
-		return rpc.Caller{}, err
-	}
-	if !s.isOwn(found.caller.Resource) {
-		return rpc.Caller{}, rpc.ErrUnauthenticated
-	}
-	return found.caller, nil
-}
-
-// find tells what an access token is worth, wherever it is; rpc.ErrUnauthenticated when it is unknown, expired or revoked.
-func (s *Server) find(ctx context.Context, token string) (remembered, error) {
 	if !isToken(accessPrefix, token) {
-		return remembered{}, rpc.ErrUnauthenticated
+		return rpc.Caller{}, rpc.ErrUnauthenticated
 	}
 	now := s.now().UTC()
 	hash := hashToken(token)
 	known, ticket, ok := s.callers.get(string(hash))
 	if !ok || !now.Before(known.until) {
-		var err error
-		known, err = s.findCaller(ctx, hash)
+		caller, err := s.findCaller(ctx, hash)
 		if errors.Is(err, errAbsent) {
-			return remembered{}, rpc.ErrUnauthenticated
+			return rpc.Caller{}, rpc.ErrUnauthenticated
 		}
 		if err != nil {
-			return remembered{}, err
+			return rpc.Caller{}, err
 		}
-		known.until = now.Add(memory)
+		known = remembered{caller: caller, until: now.Add(memory)}
 		s.callers.put(string(hash), known, ticket)
 	}
 	if !now.Before(known.caller.Expires) {
-		return remembered{}, rpc.ErrUnauthenticated
+		return rpc.Caller{}, rpc.ErrUnauthenticated
 	}
-	return known, nil
+	return known.caller, nil
 }
 
 // findCaller looks up what an access token is worth; errAbsent when it is unknown or revoked.
-func (s *Server) findCaller(ctx context.Context, hash []byte) (remembered, error) {
+func (s *Server) findCaller(ctx context.Context, hash []byte) (rpc.Caller, error) {
 	var c rpc.Caller
 	var scopes string
 	var expires int64
@@ -70,10 +56,10 @@ func (s *Server) findCaller(ctx context.Context, hash []byte) (remembered, error
 		FROM oauth_access_tokens t JOIN oauth_grants g ON g.id = t.grant_id WHERE t.hash = ? AND g.revoked = 0`, hash).
 		Scan(&c.AccountID, &c.ClientID, &c.GrantID, &c.Resource, &scopes, &expires)
 	if err != nil {
-		return remembered{}, absent("find the access token", err)
+		return rpc.Caller{}, absent("find the access token", err)
 	}
 	c.Scopes, c.Expires = strings.Fields(scopes), fromMillis(expires)
-	return remembered{caller: c}, nil
+	return c, nil
 }
 
 // forgetCallers takes callers out of memory.

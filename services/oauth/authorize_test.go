@@ -19,6 +19,9 @@ func (r reply) wantPage(tb testing.TB, status int, code, title string) {
 	if to := r.header.Get("Location"); to != "" {
 		tb.Errorf("the browser is sent to %q", to)
 	}
+	if !strings.Contains(r.body, "<code>req_") {
+		tb.Errorf("the page has no reference: %s", r.body)
+	}
 	r.wantSafePage(tb)
 }
 

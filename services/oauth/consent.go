@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -26,6 +27,15 @@ const (
 )
 
 func consentPath(sealed string) string { return pathConsent + "?" + fieldTransaction + "=" + sealed }
+
+// signInPath is where the person signs in and comes back from. It takes more parameters: fresh, the Unix milliseconds
+// since when they must have signed in, and other, for a sign-in with another account.
+func signInPath(sealed string) string { return "/login?next=" + url.QueryEscape(consentPath(sealed)) }
+
+func seeOther(w http.ResponseWriter, to string) {
+	w.Header().Set("Location", to)
+	w.WriteHeader(http.StatusSeeOther)
+}
 
 // asked is an authorization request in front of the person who is to answer it.
 type asked struct {
@@ -69,6 +79,16 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request) error {
 	if err != nil || !ok {
 		return err
 	}
+	if r.Method == http.MethodGet {
+		code, why, err := s.recall(r.Context(), a.transaction, a.person)
+		if err != nil {
+			return err
+		}
+		if why == nil {
+			s.finish(w, a.transaction, s.codeURL(a.answerTo(), code))
+			return nil
+		}
+	}
 	return s.showConsent(w, r, http.StatusOK, a, a.Scopes, false)
 }
 
@@ -84,12 +104,13 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, sealed string) (a 
 	}
 	person, signedIn := s.signedIn(r)
 	if !signedIn {
-		w.Header().Set("Location", "/login?next="+url.QueryEscape(consentPath(sealed)))
-		w.WriteHeader(http.StatusSeeOther)
+		seeOther(w, signInPath(sealed))
 		return a, false, nil
 	}
 	if person.AuthTime.Before(t.FreshSince) {
-		return a, false, errStale
+		// The way back leads here, where the time is compared again: the sign-in can be put off, not passed by.
+		seeOther(w, signInPath(sealed)+"&fresh="+strconv.FormatInt(t.FreshSince.UnixMilli(), 10))
+		return a, false, nil
 	}
 	c, err := s.findAsking(r.Context(), t)
 	if errors.Is(err, errAbsent) {
@@ -153,31 +174,51 @@ func (s *Server) approve(w http.ResponseWriter, r *http.Request, a asked, ticked
 		return s.showConsent(w, r, http.StatusBadRequest, a, nil, true)
 	}
 	scopes := slices.DeleteFunc(slices.Clone(a.Scopes), func(scope string) bool { return !slices.Contains(ticked, scope) })
-	code := newToken(codePrefix, s.now())
+	code, err := s.allow(r.Context(), a.transaction, a.person, scopes, nil)
+	if err != nil {
+		return err
+	}
+	s.finish(w, a.transaction, s.codeURL(a.answerTo(), code))
+	return nil
+}
+
+// allow begins a grant and returns its code. It does so if the condition holds in the same transaction; a condition is
+// what stands for the answer of a person who was not asked, and is nil for one who was.
+func (s *Server) allow(
+	ctx context.Context, t transaction, p Person, scopes []string, condition func(tx *eventlog.Tx) error,
+) (code string, err error) {
+	code = newToken(codePrefix, s.now())
 	grantID := s.newID("grant")
 	granted := consentGranted(&oauthv1.ConsentGranted{
-		TransactionId:         a.ID,
-		TransactionExpireTime: timestamppb.New(a.Expires),
-		AccountId:             a.person.AccountID,
-		ClientId:              a.ClientID,
-		RedirectUri:           a.RedirectURI,
-		Resource:              a.Resource,
-		RequestedScopes:       a.Scopes,
+		TransactionId:         t.ID,
+		TransactionExpireTime: timestamppb.New(t.Expires),
+		AccountId:             p.AccountID,
+		ClientId:              t.ClientID,
+		RedirectUri:           t.RedirectURI,
+		Resource:              t.Resource,
+		RequestedScopes:       t.Scopes,
 		Scopes:                scopes,
+		Remembered:            condition != nil,
+		ClientDigest:          t.ClientDigest,
 	})
-	err := s.decideOnce(r.Context(), a.transaction, func(tx *eventlog.Tx) error {
+	err = s.decideOnce(ctx, t, func(tx *eventlog.Tx) error {
+		if condition != nil {
+			if err := condition(tx); err != nil {
+				return err
+			}
+		}
 		return tx.Append(kindGrant+"/"+grantID, granted, codeIssued(&oauthv1.CodeIssued{
 			CodeHash:      hashToken(code),
-			CodeChallenge: a.Challenge,
+			CodeChallenge: t.Challenge,
 			ExpireTime:    timestamppb.New(tx.Now().Add(s.life.Code)),
 		}))
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
-	s.logger.InfoContext(r.Context(), "consent granted", "grant_id", grantID, "client_id", a.ClientID, "account_id", a.person.AccountID)
-	s.finish(w, a.transaction, s.codeURL(a.answerTo(), code))
-	return nil
+	s.logger.InfoContext(ctx, "consent granted", "grant_id", grantID, "client_id", t.ClientID, "account_id", p.AccountID,
+		"remembered", condition != nil)
+	return code, nil
 }
 
 // deny tells the client that the person said no.
@@ -219,8 +260,7 @@ func (s *Server) decideOnce(ctx context.Context, t transaction, record func(tx *
 // finish sends the browser to the client.
 func (s *Server) finish(w http.ResponseWriter, t transaction, to string) {
 	http.SetCookie(w, t.cookie("", -time.Second, s.secure))
-	w.Header().Set("Location", to)
-	w.WriteHeader(http.StatusSeeOther)
+	seeOther(w, to)
 }
 
 func (t transaction) answerTo() answerTo {

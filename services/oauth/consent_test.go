@@ -4,10 +4,13 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/paput/paput/services/oauth"
 )
 
 const (
@@ -44,7 +47,7 @@ func TestConsentPage(t *testing.T) {
 	}{
 		{"English", b.begin(hostile.query()), "", []string{
 			`<html lang="en">`, "Connect “<bdi>&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;</bdi>”?", "<strong>Unverified app.</strong>",
-			"<strong>on this computer</strong> (127.0.0.1)", "<dd>acct_1@example.com</dd>", "<dd>" + w.url + "</dd>",
+			"<strong>on this computer</strong> (127.0.0.1)", "<dd>acct_1@example.com<br>", "<dd>" + w.url + "</dd>",
 			`<label for="paput.read"><input type="checkbox" id="paput.read" name="scope" value="paput.read" checked> <span>Read and search your memos and notes, and see your e-mail address</span></label>`,
 			`<button class="primary" type="submit" name="decision" value="approve">Allow</button>`,
 			`<button class="quiet" type="submit" name="decision" value="deny">Don’t allow</button>`,
@@ -259,18 +262,72 @@ func TestFreshSignIn(t *testing.T) {
 	w := newWorld(t)
 	a := w.register(nil)
 	b := w.newBrowser("acct_1")
-	w.advance(time.Hour)
-	for _, pairs := range [][]string{{"prompt", "login"}, {"max_age", "60"}} {
-		page := b.begin(a.query(pairs...))
-		b.get(page).wantPage(t, 400, "login_required", "Please sign in again")
+	w.advance(time.Hour + 400*time.Microsecond)
+	for _, tt := range []struct {
+		pairs []string
+		since time.Duration
+	}{{[]string{"prompt", "login"}, 0}, {[]string{"max_age", "0"}, 0}, {[]string{"max_age", "60"}, time.Minute}} {
+		page := b.begin(a.query(tt.pairs...))
+		want := "/login?next=" + url.QueryEscape(page) + "&fresh=" + strconv.FormatInt(w.Now().Add(-tt.since).UnixMilli(), 10)
+		form := url.Values{"tx": {strings.TrimPrefix(page, "/consent?tx=")}, "decision": {"approve"}, "scope": {"paput.read"}}
+		for _, r := range []reply{b.get(page), b.get(page), b.post("/consent", form)} { // it can not be passed by
+			if got := r.header.Get("Location"); r.status != http.StatusSeeOther || got != want {
+				t.Errorf("%v: got %d to %q, want 303 to %q", tt.pairs, r.status, got, want)
+			}
+		}
+		w.advance(700 * time.Millisecond)
 		b.signIn("acct_1")
-		if r := b.get(page); r.status != http.StatusOK {
-			t.Errorf("%v: got %d after a fresh sign-in: %s", pairs, r.status, r.body)
+		for range 2 {
+			if r := b.get(page); r.status != http.StatusOK {
+				t.Errorf("%v: got %d after a fresh sign-in: %s", tt.pairs, r.status, r.body)
+			}
 		}
 		w.advance(time.Hour)
 	}
 	if r := b.get(b.begin(a.query("max_age", "7200"))); r.status != http.StatusOK {
 		t.Errorf("got %d for a sign-in that is fresh enough", r.status)
+	}
+	w.wantEvents()
+}
+
+// A sign-in within the millisecond of the request is fresh: the browser would be sent to and fro otherwise.
+func TestFreshSignInAtOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *oauth.Config) {
+		c.SignedIn = func(r *http.Request) (oauth.Person, bool) {
+			p, ok := signedIn(r)
+			p.AuthTime = c.Now().Truncate(time.Millisecond)
+			return p, ok
+		}
+	})
+	w.advance(400 * time.Microsecond)
+	b := w.newBrowser("acct_1")
+	b.wantEnd("page", w.register(nil).query("max_age", "0"))
+}
+
+func TestOtherAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.register(nil)
+	b := w.newBrowser("acct_1")
+	page := b.begin(a.query())
+	before := b.consentForm(page, "approve")
+	link := `<a href="/login?next=` + url.QueryEscape(page) + `&amp;other=1">`
+	if r := b.get(page); !strings.Contains(r.body, `<dd>acct_1@example.com<br><small>Not you? `+link+"Use another account</a>") {
+		t.Errorf("got %s", r.body)
+	}
+	if r := b.get(page, "Accept-Language", "ja"); !strings.Contains(r.body, `このアカウントではありませんか？ `+link+"別のアカウントを使う</a>") {
+		t.Errorf("got %s", r.body)
+	}
+	b.signIn("acct_2")
+	form := b.consentForm(page, "approve")
+	if r := b.get(page); !strings.Contains(r.body, "<dd>acct_2@example.com<br>") {
+		t.Errorf("got %s", r.body)
+	}
+	b.post("/consent", before).wantPage(t, 403, "invalid_request", notOurPage)
+	code := b.post("/consent", form).location(t).Query().Get("code")
+	if c, ok := w.caller(a.token(a.redeemForm(code)).tokens(t).access); !ok || c.AccountID != "acct_2" {
+		t.Errorf("got caller %+v, %v, want acct_2", c, ok)
 	}
 }
 

@@ -59,7 +59,11 @@ type Config struct {
 	EarlierKeys []EarlierKey
 	// SignedIn returns who is signed in in the browser that sent the request.
 	SignedIn func(*http.Request) (Person, bool)
-	Now      func() time.Time
+	// Suggest adds to an answer's header what makes the browser's next sign-in page come filled in with an e-mail address.
+	// For what is no address it returns false, and the page comes empty. Nil when there is no such page: then clients'
+	// hints are ignored.
+	Suggest func(header http.Header, email string) bool
+	Now     func() time.Time
 	// NewID returns a new id that begins with the prefix and an underscore.
 	NewID  func(prefix string) string
 	Logger *slog.Logger
@@ -86,6 +90,7 @@ type Server struct {
 	secure    bool // https: cookies may be bound to the host
 	keys      atomic.Pointer[keyring]
 	signedIn  func(*http.Request) (Person, bool)
+	suggest   func(http.Header, string) bool
 	now       func() time.Time
 	newID     func(string) string
 	logger    *slog.Logger
@@ -103,8 +108,6 @@ type Server struct {
 	documents     *documents
 	noDocuments   bool
 	callers       cache[remembered]
-	known         cache[knownResources] // all of them, by the empty string
-	proofs        cache[proof]          // of clients with a secret, by credentialsKey
 }
 
 var (
@@ -133,6 +136,7 @@ func New(c Config) (*Server, error) {
 		resources:     []string{c.PublicURL, c.PublicURL + "/mcp"},
 		secure:        strings.HasPrefix(c.PublicURL, "https://"),
 		signedIn:      c.SignedIn,
+		suggest:       c.Suggest,
 		now:           c.Now,
 		newID:         c.NewID,
 		logger:        c.Logger,

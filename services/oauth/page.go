@@ -29,13 +29,14 @@ type consentView struct {
 	Verified string // host whose document describes the app; empty when it registered itself
 	Email    string
 	Resource string
-	Service  string // that the access is for, when it is not this server: its host
 	Host     string // where the answer goes
 	Loopback bool
 	Scopes   []scopeView
 	Missing  bool // no scope was ticked
 	Sealed   string
 	Token    string
+	// OtherAccount is where the person signs in as somebody else and comes back.
+	OtherAccount string
 }
 
 // scopeView is one box to tick.
@@ -47,17 +48,17 @@ type scopeView struct {
 func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, status int, a asked, ticked []string, missing bool) error {
 	japanese := inJapanese(r)
 	view := consentView{
-		AppName:  a.client.name,
-		Verified: a.client.host,
-		Email:    a.person.Email,
-		Resource: a.Resource,
-		Scopes:   scopeViews(a.Scopes, ticked, japanese),
-		Missing:  missing,
-		Sealed:   a.sealed,
-		Token:    a.token,
+		AppName:      a.client.name,
+		Verified:     a.client.host,
+		Email:        a.person.Email,
+		Resource:     a.Resource,
+		Scopes:       scopeViews(a.Scopes, ticked, japanese),
+		Missing:      missing,
+		Sealed:       a.sealed,
+		Token:        a.token,
+		OtherAccount: signInPath(a.sealed) + "&other=1",
 	}
 	view.Host, view.Loopback = redirectHost(a.RedirectURI)
-	view.Service = s.foreignHost(a.Resource)
 	return s.show(w, status, "consent", japanese, view)
 }
 
@@ -79,7 +80,6 @@ func scopeViews(asked, ticked []string, japanese bool) (views []scopeView) {
 // problemView is what the page for an error shows.
 type problemView struct {
 	Title, Text string
-	SignOut     bool // with a link to where that is done
 	Reference   string
 }
 
@@ -167,11 +167,6 @@ func problemText(known *refusal, japanese bool) problemView {
 		text = pair{
 			problemView{Title: "The answer did not come from our page", Text: "To be safe, nothing was allowed. Go back to the app and connect again."},
 			problemView{Title: "回答を確認できませんでした", Text: "この回答は Paput の画面から送られたものではないようです。安全のため、何も許可していません。アプリに戻り、もう一度接続してください。"},
-		}
-	case errStale:
-		text = pair{
-			problemView{Title: "Please sign in again", Text: "The app asks for a fresh sign-in. Sign out, then come back to this page and reload it.", SignOut: true},
-			problemView{Title: "もう一度サインインしてください", Text: "アプリが再度のサインインを求めています。サインアウトしてから、このページに戻って再読み込みしてください。", SignOut: true},
 		}
 	case errServer, errBusy:
 		text = pair{

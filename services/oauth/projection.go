@@ -36,7 +36,6 @@ CREATE TABLE oauth_clients (
 	used_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX oauth_clients_by_use ON oauth_clients (used_at, registered_at) WHERE preregistered = 0;
-CREATE INDEX oauth_clients_by_resource ON oauth_clients (resource) WHERE resource <> '';
 CREATE TABLE oauth_answers (
 	transaction_id TEXT PRIMARY KEY,
 	expires_at INTEGER NOT NULL
@@ -79,10 +78,10 @@ func Projections() []eventlog.Projection {
 		Name:    "oauth",
 		Version: 5,
 		Kinds:   []string{kindClient, kindGrant},
-		Schema:  schema + servicesSchema,
+		Schema:  schema + consentSchema,
 		Tables: []string{
 			"oauth_clients", "oauth_answers", "oauth_grants", "oauth_codes", "oauth_refresh_tokens", "oauth_access_tokens",
-			"oauth_service_grants",
+			"oauth_consents",
 		},
 		Apply: apply,
 	}}
@@ -116,6 +115,9 @@ func applyClient(tx *eventlog.Tx, id string, e *oauthv1.ClientEvent, now time.Ti
 		return exec(tx, `UPDATE oauth_clients SET previous_secret_hash = secret_hash, previous_expires_at = ?, secret_hash = ?
 			WHERE id = ?`, millis(e.SecretRotated.GetPreviousExpireTime().AsTime()), key(e.SecretRotated.GetSecretHash()), id)
 	case *oauthv1.ClientEvent_Deleted, *oauthv1.ClientEvent_Expired, *oauthv1.ClientEvent_Removed:
+		if err := forgetClient(tx, id); err != nil {
+			return err
+		}
 		return exec(tx, `DELETE FROM oauth_clients WHERE id = ?`, id)
 	case *oauthv1.ClientEvent_RegistrationRepeated:
 		return exec(tx, `UPDATE oauth_clients SET token_hash = '' WHERE id = ?`, id)
@@ -129,6 +131,9 @@ func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Re
 	case *oauthv1.GrantEvent_ConsentGranted:
 		return applyConsent(tx, id, e.ConsentGranted, r.Time)
 	case *oauthv1.GrantEvent_ConsentDenied:
+		if err := forgetConsents(tx, e.ConsentDenied.GetAccountId(), e.ConsentDenied.GetClientId()); err != nil {
+			return err
+		}
 		return applyAnswer(tx, e.ConsentDenied.GetTransactionId(), e.ConsentDenied.GetTransactionExpireTime().AsTime(), r.Time)
 	case *oauthv1.GrantEvent_CodeIssued:
 		c := e.CodeIssued
@@ -142,8 +147,6 @@ func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Re
 		return applyRefreshed(tx, id, e.TokenRefreshed, r.Time)
 	case *oauthv1.GrantEvent_RefreshRepeated:
 		return insertAccess(tx, id, e.RefreshRepeated.GetAccessToken())
-	case *oauthv1.GrantEvent_ClientCredentialsGranted:
-		return applyClientCredentials(tx, id, e.ClientCredentialsGranted, r.Time)
 	case *oauthv1.GrantEvent_Revoked:
 		return applyRevoked(tx, id)
 	default: // replays and reuse change nothing by themselves
@@ -153,6 +156,9 @@ func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Re
 
 func applyConsent(tx *eventlog.Tx, id string, c *oauthv1.ConsentGranted, now time.Time) error {
 	if err := applyAnswer(tx, c.GetTransactionId(), c.GetTransactionExpireTime().AsTime(), now); err != nil {
+		return err
+	}
+	if err := rememberConsent(tx, c, now); err != nil {
 		return err
 	}
 	return exec(tx, `INSERT INTO oauth_grants
@@ -215,6 +221,9 @@ func applyRefreshed(tx *eventlog.Tx, id string, e *oauthv1.TokenRefreshed, now t
 
 // applyRevoked ends a grant. Its tokens stay until they expire: a token is worth what its grant is.
 func applyRevoked(tx *eventlog.Tx, id string) error {
+	if err := forgetConsentsOf(tx, id); err != nil {
+		return err
+	}
 	return exec(tx, `UPDATE oauth_grants SET revoked = 1 WHERE id = ?`, id)
 }
 

@@ -14,16 +14,20 @@ type authorizeRequest struct {
 	challenge []byte // SHA-256 of the code verifier
 	resource  string // canonical
 	scopes    []string
-	// prompt=none asks for an answer without a page, which there is not.
+	// silent says that no page may be shown: prompt=none.
 	silent bool
+	// ask says that the person wants, or the client wants them, to see the consent page whatever they allowed before:
+	// prompt=consent, and prompt=select_account because the page is where they change accounts.
+	ask bool
+	// hint is the e-mail address that the client believes the person to have; as it was sent.
+	hint string
 	// maxAge is how long ago the person may have signed in at most; negative when it does not matter.
 	maxAge time.Duration
 }
 
 // parseAuthorize judges the query of an authorization request, client_id and redirect_uri aside: they are trusted before
-// this is asked, so that a refusal can be sent to the client. The resources are those that are known, the scopes those
-// that the client may ask for; none means every scope.
-func parseAuthorize(query url.Values, resources, scopes []string) (authorizeRequest, error) {
+// this is asked, so that a refusal can be sent to the client.
+func parseAuthorize(query url.Values, resources []string) (authorizeRequest, error) {
 	for name, values := range query {
 		if len(values) > 1 && name != "resource" {
 			return authorizeRequest{}, errRepeated
@@ -41,7 +45,7 @@ func parseAuthorize(query url.Values, resources, scopes []string) (authorizeRequ
 	if request.resource, ok = canonicalResource(resources, query["resource"]); !ok {
 		return authorizeRequest{}, errUnknownTarget
 	}
-	if request.scopes, ok = requestedScopes(query.Get("scope"), scopes); !ok {
+	if request.scopes, ok = requestedScopes(query.Get("scope")); !ok {
 		return authorizeRequest{}, errUnknownScopes
 	}
 	prompts := strings.Fields(query.Get("prompt"))
@@ -49,6 +53,8 @@ func parseAuthorize(query url.Values, resources, scopes []string) (authorizeRequ
 	if request.silent && len(prompts) > 1 {
 		return authorizeRequest{}, errPrompt
 	}
+	request.ask = slices.Contains(prompts, "consent") || slices.Contains(prompts, "select_account")
+	request.hint = query.Get("login_hint")
 	request.maxAge, err = parseMaxAge(query, prompts)
 	return request, err
 }
@@ -99,4 +105,17 @@ func parseMaxAge(query url.Values, prompts []string) (time.Duration, error) {
 		maxAge = 0
 	}
 	return maxAge, nil
+}
+
+// canonicalResource finds the resource that a request names among those of this server (RFC 8707), the first of which is
+// meant when it names none. Clients that parse URLs add a slash to one without a path, so one is overlooked.
+func canonicalResource(resources, asked []string) (resource string, ok bool) {
+	switch {
+	case len(asked) == 0:
+		return resources[0], true
+	case len(asked) > 1:
+		return "", false
+	}
+	resource = strings.TrimSuffix(asked[0], "/")
+	return resource, slices.Contains(resources, resource)
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -41,20 +42,16 @@ func (s *Server) VerifyAuthRequest(
 	if err != nil {
 		return nil, refusing(ctx, errMalformed)
 	}
-	resources, err := s.findResources(ctx)
-	if err != nil {
-		return nil, s.internal(ctx, err)
-	}
 	bound := *known
 	bound.asked = r.Data.RedirectURI
-	bound.request, bound.fault = parseAuthorize(query, resources, known.scopes)
+	bound.request, bound.fault = parseAuthorize(query, s.resources)
 	// What op looks at before it calls Authorize was judged above.
 	r.Data.ResponseType, r.Data.Scopes = oidc.ResponseTypeCode, oidc.SpaceDelimitedArray(defaultScopes())
 	return &op.ClientRequest[oidc.AuthRequest]{Request: r, Client: &bound}, nil
 }
 
 // Authorize sends the browser on to the consent page, with a cookie that ties the request to it, or back to the client
-// with an error.
+// with an error, or with a code when the person has allowed the same before.
 func (s *Server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthRequest]) (*op.Redirect, error) {
 	c, ok := r.Client.(*client)
 	if !ok {
@@ -65,28 +62,43 @@ func (s *Server) Authorize(ctx context.Context, r *op.ClientRequest[oidc.AuthReq
 	if c.fault != nil {
 		return op.NewRedirect(s.errorURL(answer, c.fault)), nil //nolint:nilerr // the client is told
 	}
-	if c.request.silent {
-		// Nobody's consent is remembered, so there is no answer without asking.
-		fault := errInteraction
-		if _, ok := s.signedIn((&http.Request{Method: r.Method, URL: r.URL, Header: r.Header}).WithContext(ctx)); !ok {
-			fault = errLoginRequired
-		}
-		return op.NewRedirect(s.errorURL(answer, fault)), nil
+	t, secret := s.begin(c, answer)
+	person, signedIn := s.signedIn((&http.Request{Method: r.Method, URL: r.URL, Header: r.Header}).WithContext(ctx))
+	suggestion := http.Header{}
+	if s.suggest != nil && s.suggest(suggestion, c.request.hint) && signedIn && !isSameAddress(c.request.hint, person.Email) {
+		t.Ask = true
 	}
-	t, cookie, err := s.begin(c, answer)
+	why := errLoginRequired
+	if signedIn {
+		var code string
+		var err error
+		if code, why, err = s.recall(ctx, t, person); err != nil {
+			return nil, s.internal(ctx, err)
+		}
+		if why == nil {
+			return op.NewRedirect(s.codeURL(answer, code)), nil
+		}
+	}
+	if c.request.silent {
+		return op.NewRedirect(s.errorURL(answer, why)), nil
+	}
+	sealed, err := s.ring().inUse().seal(t)
 	if err != nil {
 		return nil, s.internal(ctx, err)
 	}
-	redirect := op.NewRedirect(consentPath(t))
-	redirect.Header.Set("Set-Cookie", cookie.String())
+	redirect := op.NewRedirect(consentPath(sealed))
+	redirect.Header.Set("Set-Cookie", t.cookie(secret, s.life.Transaction, s.secure).String())
+	for _, cookie := range suggestion["Set-Cookie"] {
+		redirect.Header.Add("Set-Cookie", cookie)
+	}
 	return redirect, nil
 }
 
-// begin makes a transaction of a request.
-func (s *Server) begin(c *client, a answerTo) (sealed string, cookie *http.Cookie, err error) {
+// begin makes a transaction of a request, and the secret that binds it to a browser.
+func (s *Server) begin(c *client, a answerTo) (t transaction, secret string) {
 	now := s.now().UTC()
-	secret := newSecret("")
-	t := transaction{
+	secret = newSecret("")
+	t = transaction{
 		ID:          s.newID("tx"),
 		ClientID:    c.id,
 		RedirectURI: a.redirectURI,
@@ -96,16 +108,17 @@ func (s *Server) begin(c *client, a answerTo) (sealed string, cookie *http.Cooki
 		Resource:    c.request.resource,
 		Scopes:      c.request.scopes,
 		Expires:     now.Add(s.life.Transaction),
+		Ask:         c.request.ask,
 		CookieHash:  hashSecret(secret),
 	}
 	if c.host != "" {
-		t.ClientName = c.name
+		t.ClientName, t.ClientDigest = c.name, c.digest()
 	}
 	if c.request.maxAge >= 0 {
-		t.FreshSince = now.Add(-c.request.maxAge)
+		// Sign-ins are known to the millisecond: one that follows must not seem to have come before.
+		t.FreshSince = now.Add(-c.request.maxAge).Truncate(time.Millisecond)
 	}
-	sealed, err = s.ring().inUse().seal(t)
-	return sealed, t.cookie(secret, s.life.Transaction, s.secure), err
+	return t, secret
 }
 
 // VerifyClient authenticates a client at the token and revocation endpoints. All that can be wrong looks the same.
@@ -139,9 +152,9 @@ func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 	if !ok {
 		return nil, s.internal(ctx, errors.New("the client is not ours"))
 	}
-	resource, err := s.requestedResource(ctx, r.Form)
+	resource, err := s.requestedResource(r.Form)
 	if err != nil {
-		return nil, s.failing(ctx, err)
+		return nil, refusing(ctx, err)
 	}
 	if !isToken(codePrefix, r.Data.Code) {
 		return nil, refusing(ctx, errCode)
@@ -178,9 +191,9 @@ func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 
 // RefreshToken makes new tokens of a refresh token (RFC 6749, section 6).
 func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
-	resource, err := s.requestedResource(ctx, r.Form)
+	resource, err := s.requestedResource(r.Form)
 	if err != nil {
-		return nil, s.failing(ctx, err)
+		return nil, refusing(ctx, err)
 	}
 	presented := r.Data.RefreshToken
 	if !isToken(refreshPrefix, presented) {
@@ -283,4 +296,17 @@ func (s *Server) tokens(ctx context.Context, v verdict, access, refreshSecret st
 		answer.RefreshToken = refreshSecret
 	}
 	return op.NewResponse(answer), nil
+}
+
+// requestedResource reads the resource of a token request; empty when it names none.
+func (s *Server) requestedResource(form url.Values) (string, error) {
+	asked := form["resource"]
+	if len(asked) == 0 {
+		return "", nil
+	}
+	resource, ok := canonicalResource(s.resources, asked)
+	if !ok {
+		return "", errUnknownTarget
+	}
+	return resource, nil
 }

@@ -18,16 +18,20 @@ type transaction struct {
 	ClientID string `json:"c"`
 	// ClientName is what a metadata document said when the request was made, so that what the person reads does not change
 	// and is not fetched again before they answer; empty for a client that registered.
-	ClientName  string    `json:"n,omitempty"`
-	RedirectURI string    `json:"r"`
-	State       []byte    `json:"s,omitempty"`
-	HasState    bool      `json:"h,omitempty"`
-	Challenge   []byte    `json:"p"`
-	Resource    string    `json:"a"`
-	Scopes      []string  `json:"o"`
-	Expires     time.Time `json:"e"`
+	ClientName string `json:"n,omitempty"`
+	// ClientDigest is the digest of what that document said; empty for a client that registered.
+	ClientDigest []byte    `json:"d,omitempty"`
+	RedirectURI  string    `json:"r"`
+	State        []byte    `json:"s,omitempty"`
+	HasState     bool      `json:"h,omitempty"`
+	Challenge    []byte    `json:"p"`
+	Resource     string    `json:"a"`
+	Scopes       []string  `json:"o"`
+	Expires      time.Time `json:"e"`
 	// FreshSince is when the person must have signed in at the earliest; zero when it does not matter.
 	FreshSince time.Time `json:"f,omitzero"`
+	// Ask says that the page is shown whatever the person allowed before.
+	Ask bool `json:"q,omitempty"`
 	// CookieHash is the SHA-256 of the cookie's value.
 	CookieHash []byte `json:"k"`
 }

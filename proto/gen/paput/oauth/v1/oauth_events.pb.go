@@ -1014,8 +1014,7 @@ func (*GrantEvent_DeviceCodeRedeemed) isGrantEvent_Event() {}
 // ConsentGranted says what a person allowed an app.
 type ConsentGranted struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The request that the person answered; each is answered once. Empty for a device's, which the grant is the answer to,
-	// and for an answer that was remembered.
+	// The request that was answered; each is answered once. Empty for a device's, which the grant is the answer to.
 	TransactionId string `protobuf:"bytes,1,opt,name=transaction_id,json=transactionId,proto3" json:"transaction_id,omitempty"`
 	// Until when the request could have been answered.
 	TransactionExpireTime *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=transaction_expire_time,json=transactionExpireTime,proto3" json:"transaction_expire_time,omitempty"`
