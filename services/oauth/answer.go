@@ -49,6 +49,11 @@ func (s *Server) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	writeRefusal(w, status, known)
 }
 
+// refuseProgram is refuse for what protect caught.
+func (s *Server) refuseProgram(w http.ResponseWriter, r *http.Request, known *refusal) {
+	s.refuse(w, r, known)
+}
+
 // answerTo is where an authorization response goes.
 type answerTo struct {
 	redirectURI string

@@ -22,33 +22,47 @@ type remembered struct {
 	until  time.Time
 }
 
-// Authenticate tells whom an access token speaks for; rpc.ErrUnauthenticated when it is unknown, expired or revoked.
+// Authenticate tells whom an access token speaks for; rpc.ErrUnauthenticated when it is unknown, expired or revoked, or
+// bound to a resource that is not this server (RFC 8707): whoever got it there could use it here otherwise.
 func (s *Server) Authenticate(ctx context.Context, token string) (rpc.Caller, error) {
-	if !isToken(accessPrefix, token) {
+	found, err := s.find(ctx, token)
+	if err != nil {
+		return rpc.Caller{}, err
+	}
+	if !s.isOwn(found.caller.Resource) {
 		return rpc.Caller{}, rpc.ErrUnauthenticated
+	}
+	return found.caller, nil
+}
+
+// find tells what an access token is worth, wherever it is; rpc.ErrUnauthenticated when it is unknown, expired or revoked.
+func (s *Server) find(ctx context.Context, token string) (remembered, error) {
+	if !isToken(accessPrefix, token) {
+		return remembered{}, rpc.ErrUnauthenticated
 	}
 	now := s.now().UTC()
 	hash := hashToken(token)
 	known, ticket, ok := s.callers.get(string(hash))
 	if !ok || !now.Before(known.until) {
-		caller, err := s.findCaller(ctx, hash)
+		var err error
+		known, err = s.findCaller(ctx, hash)
 		if errors.Is(err, errAbsent) {
-			return rpc.Caller{}, rpc.ErrUnauthenticated
+			return remembered{}, rpc.ErrUnauthenticated
 		}
 		if err != nil {
-			return rpc.Caller{}, err
+			return remembered{}, err
 		}
-		known = remembered{caller: caller, until: now.Add(memory)}
+		known.until = now.Add(memory)
 		s.callers.put(string(hash), known, ticket)
 	}
 	if !now.Before(known.caller.Expires) {
-		return rpc.Caller{}, rpc.ErrUnauthenticated
+		return remembered{}, rpc.ErrUnauthenticated
 	}
-	return known.caller, nil
+	return known, nil
 }
 
 // findCaller looks up what an access token is worth; errAbsent when it is unknown or revoked.
-func (s *Server) findCaller(ctx context.Context, hash []byte) (rpc.Caller, error) {
+func (s *Server) findCaller(ctx context.Context, hash []byte) (remembered, error) {
 	var c rpc.Caller
 	var scopes string
 	var expires int64
@@ -56,10 +70,10 @@ func (s *Server) findCaller(ctx context.Context, hash []byte) (rpc.Caller, error
 		FROM oauth_access_tokens t JOIN oauth_grants g ON g.id = t.grant_id WHERE t.hash = ? AND g.revoked = 0`, hash).
 		Scan(&c.AccountID, &c.ClientID, &c.GrantID, &c.Resource, &scopes, &expires)
 	if err != nil {
-		return rpc.Caller{}, absent("find the access token", err)
+		return remembered{}, absent("find the access token", err)
 	}
 	c.Scopes, c.Expires = strings.Fields(scopes), fromMillis(expires)
-	return c, nil
+	return remembered{caller: c}, nil
 }
 
 // forgetCallers takes callers out of memory.

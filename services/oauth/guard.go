@@ -68,6 +68,14 @@ func (s *Server) internal(ctx context.Context, err error) error {
 	return refusing(ctx, errServer)
 }
 
+// failing tells op to stop because of a refusal, or of an error that is our fault.
+func (s *Server) failing(ctx context.Context, err error) error {
+	if known := (*refusal)(nil); errors.As(err, &known) {
+		return refusing(ctx, known)
+	}
+	return s.internal(ctx, err)
+}
+
 // catcher holds back the errors that op writes.
 type catcher struct {
 	http.ResponseWriter
@@ -179,7 +187,7 @@ func readForm(w http.ResponseWriter, r *http.Request) error {
 		}
 	}
 	r.Form = r.PostForm
-	if r.URL.Path == pathRevoke {
+	if r.URL.Path != pathToken {
 		r.Form.Del("grant_type") // op would judge it there as well
 	}
 	switch oidc.GrantType(r.Form.Get("grant_type")) {

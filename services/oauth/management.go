@@ -167,7 +167,7 @@ func (s *Server) endClients(ctx context.Context, decision func(tx *eventlog.Tx) 
 	})
 	// After an error the decision may have been made, or be about to, and fn may even be running.
 	isOver := func(id string) bool { return err != nil || ended[id] }
-	s.clients.purge(func(c *client) bool { return isOver(c.id) })
+	s.forgetClients(isOver)
 	s.forgetCallers(func(c rpc.Caller) bool { return isOver(c.ClientID) })
 	return err
 }

@@ -67,7 +67,7 @@ func TestLeftovers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, path := range []string{
-		"/authorize/callback", "/userinfo", "/end_session", "/device_authorization", "/introspect", "/oauth/token", "/healthz", "/ready",
+		"/authorize/callback", "/userinfo", "/end_session", "/device_authorization", "/oauth/token", "/healthz", "/ready",
 		"/keys", "/register/", "/register/client_1/x", "/authorize/", "/token/",
 	} {
 		if r := w.send(http.MethodGet, path, ""); r.status != http.StatusNotFound {

@@ -108,6 +108,8 @@ type Server struct {
 	documents     *documents
 	noDocuments   bool
 	callers       cache[remembered]
+	known         cache[knownResources] // all of them, by the empty string
+	proofs        cache[proof]          // of clients with a secret, by credentialsKey
 }
 
 var (

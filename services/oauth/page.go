@@ -29,6 +29,7 @@ type consentView struct {
 	Verified string // host whose document describes the app; empty when it registered itself
 	Email    string
 	Resource string
+	Service  string // that the access is for, when it is not this server: its host
 	Host     string // where the answer goes
 	Loopback bool
 	Scopes   []scopeView
@@ -59,6 +60,7 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, status int,
 		OtherAccount: signInPath(a.sealed) + "&other=1",
 	}
 	view.Host, view.Loopback = redirectHost(a.RedirectURI)
+	view.Service = s.foreignHost(a.Resource)
 	return s.show(w, status, "consent", japanese, view)
 }
 

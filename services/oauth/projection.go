@@ -36,6 +36,7 @@ CREATE TABLE oauth_clients (
 	used_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX oauth_clients_by_use ON oauth_clients (used_at, registered_at) WHERE preregistered = 0;
+CREATE INDEX oauth_clients_by_resource ON oauth_clients (resource) WHERE resource <> '';
 CREATE TABLE oauth_answers (
 	transaction_id TEXT PRIMARY KEY,
 	expires_at INTEGER NOT NULL
@@ -78,10 +79,10 @@ func Projections() []eventlog.Projection {
 		Name:    "oauth",
 		Version: 5,
 		Kinds:   []string{kindClient, kindGrant},
-		Schema:  schema + consentSchema,
+		Schema:  schema + servicesSchema + consentSchema,
 		Tables: []string{
 			"oauth_clients", "oauth_answers", "oauth_grants", "oauth_codes", "oauth_refresh_tokens", "oauth_access_tokens",
-			"oauth_consents",
+			"oauth_service_grants", "oauth_consents",
 		},
 		Apply: apply,
 	}}
@@ -147,6 +148,8 @@ func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Re
 		return applyRefreshed(tx, id, e.TokenRefreshed, r.Time)
 	case *oauthv1.GrantEvent_RefreshRepeated:
 		return insertAccess(tx, id, e.RefreshRepeated.GetAccessToken())
+	case *oauthv1.GrantEvent_ClientCredentialsGranted:
+		return applyClientCredentials(tx, id, e.ClientCredentialsGranted, r.Time)
 	case *oauthv1.GrantEvent_Revoked:
 		return applyRevoked(tx, id)
 	default: // replays and reuse change nothing by themselves

@@ -83,7 +83,9 @@ func TestGraceTimeWithAnotherKey(t *testing.T) {
 	a := w.register(nil)
 	first := a.login("acct_1")
 	second := a.token(a.refreshForm(first.refresh)).tokens(t)
-	changed := newWorld(t, func(c *oauth.Config) { c.Log, c.Key = w.log, []byte("another key of thirty-two bytes.") })
+	changed := newWorld(t, func(c *oauth.Config) {
+		c.Log, c.PublicURL, c.Key = w.log, w.url, []byte("another key of thirty-two bytes.")
+	})
 	b := &app{changed, a.id, "", "none", a.redirect, a.registration}
 	b.token(b.refreshForm(first.refresh)).wantError(t, 400, "invalid_grant", textRefresh)
 	third := b.token(b.refreshForm(second.refresh)).tokens(t)

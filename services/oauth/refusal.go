@@ -50,6 +50,13 @@ var (
 	errGrantType     = &refusal{"unsupported_grant_type", "this grant type is not supported"}
 	errScope         = &refusal{"invalid_scope", "scope names more than was granted"}
 	errTarget        = &refusal{"invalid_target", "resource is not the one that was granted"}
+
+	errNoToken          = &refusal{"invalid_request", "token is missing: it is the access token to introspect"}
+	errNoResourceServer = &refusal{"unauthorized_client", "this client is not registered as a resource server: it may not introspect"}
+
+	errServiceScope   = &refusal{"invalid_scope", "scope names more than this client is registered for"}
+	errServiceAccount = &refusal{"invalid_request", "account is not one that this client may act for"}
+	errWhichAccount   = &refusal{"invalid_request", "this client may act for several accounts: name one with the parameter account"}
 )
 
 // What the authorization endpoint refuses by sending the browser back to the client.

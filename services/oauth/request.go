@@ -26,8 +26,9 @@ type authorizeRequest struct {
 }
 
 // parseAuthorize judges the query of an authorization request, client_id and redirect_uri aside: they are trusted before
-// this is asked, so that a refusal can be sent to the client.
-func parseAuthorize(query url.Values, resources []string) (authorizeRequest, error) {
+// this is asked, so that a refusal can be sent to the client. The resources are those that are known, the scopes those
+// that the client may ask for; none means every scope.
+func parseAuthorize(query url.Values, resources, scopes []string) (authorizeRequest, error) {
 	for name, values := range query {
 		if len(values) > 1 && name != "resource" {
 			return authorizeRequest{}, errRepeated
@@ -45,7 +46,7 @@ func parseAuthorize(query url.Values, resources []string) (authorizeRequest, err
 	if request.resource, ok = canonicalResource(resources, query["resource"]); !ok {
 		return authorizeRequest{}, errUnknownTarget
 	}
-	if request.scopes, ok = requestedScopes(query.Get("scope")); !ok {
+	if request.scopes, ok = requestedScopes(query.Get("scope"), scopes); !ok {
 		return authorizeRequest{}, errUnknownScopes
 	}
 	prompts := strings.Fields(query.Get("prompt"))
@@ -105,17 +106,4 @@ func parseMaxAge(query url.Values, prompts []string) (time.Duration, error) {
 		maxAge = 0
 	}
 	return maxAge, nil
-}
-
-// canonicalResource finds the resource that a request names among those of this server (RFC 8707), the first of which is
-// meant when it names none. Clients that parse URLs add a slash to one without a path, so one is overlooked.
-func canonicalResource(resources, asked []string) (resource string, ok bool) {
-	switch {
-	case len(asked) == 0:
-		return resources[0], true
-	case len(asked) > 1:
-		return "", false
-	}
-	resource = strings.TrimSuffix(asked[0], "/")
-	return resource, slices.Contains(resources, resource)
 }

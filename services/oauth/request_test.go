@@ -56,7 +56,7 @@ func TestParseAuthorize(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := parseAuthorize(q, testResources); !errors.Is(err, tt.want) {
+		if _, err := parseAuthorize(q, testResources, nil); !errors.Is(err, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.name, err, tt.want)
 		}
 	}
@@ -69,7 +69,7 @@ func TestParseAuthorizeReads(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		r, err := parseAuthorize(q, testResources)
+		r, err := parseAuthorize(q, testResources, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,7 +107,7 @@ func FuzzAuthorize(f *testing.F) {
 		if err != nil {
 			return
 		}
-		r, err := parseAuthorize(q, testResources)
+		r, err := parseAuthorize(q, testResources, nil)
 		if err != nil {
 			var known *refusal
 			if !errors.As(err, &known) || permitted(known.text) != known.text {

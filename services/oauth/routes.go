@@ -3,12 +3,13 @@ package oauth
 import "net/http"
 
 const (
-	pathAuthorize = "/authorize"
-	pathToken     = "/token"
-	pathRevoke    = "/revoke"
-	pathRegister  = "/register"
-	pathConsent   = "/consent"
-	pathKeys      = "/jwks"
+	pathAuthorize  = "/authorize"
+	pathToken      = "/token"
+	pathRevoke     = "/revoke"
+	pathIntrospect = "/introspect"
+	pathRegister   = "/register"
+	pathConsent    = "/consent"
+	pathKeys       = "/jwks"
 )
 
 // Register adds the server's routes to a mux. Every path it does not add is somebody else's, or nobody's.
@@ -17,6 +18,7 @@ func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc(pathConsent, s.page(s.limited(s.answers, s.consent)))
 	mux.HandleFunc(pathToken, s.endpoint(s.form))
 	mux.HandleFunc(pathRevoke, s.endpoint(s.form))
+	mux.HandleFunc(pathIntrospect, s.protect(s.introspect, s.refuseProgram)) // no page anywhere has business there
 	mux.HandleFunc(pathRegister, s.endpoint(s.register))
 	mux.HandleFunc(pathRegister+"/{id}", s.endpoint(s.manage))
 	mux.HandleFunc(pathKeys, s.endpoint(document(struct {
@@ -44,7 +46,7 @@ func (s *Server) Handler() http.Handler {
 
 // endpoint is for what programs call, from anywhere: any page may, because nothing here knows a browser's cookies.
 func (s *Server) endpoint(next http.HandlerFunc) http.HandlerFunc {
-	next = s.protect(next, func(w http.ResponseWriter, r *http.Request, known *refusal) { s.refuse(w, r, known) })
+	next = s.protect(next, s.refuseProgram)
 	return func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()
 		h.Set("Access-Control-Allow-Origin", "*")

@@ -43,18 +43,24 @@ func scopeNames() []string {
 	return names
 }
 
-// requestedScopes reads the scope parameter of an authorization request. Unknown scopes are ignored; when nothing known
-// remains of a list that named something, ok is false. The answer is in the order of Scopes.
-func requestedScopes(param string) (scopes []string, ok bool) {
+// requestedScopes reads the scope parameter of an authorization request by a client that may ask for some scopes and what
+// they imply, or for every scope when there are none. Other scopes are ignored; when nothing remains of a list that named
+// something, ok is false. The answer is in the order of Scopes.
+func requestedScopes(param string, permitted []string) (scopes []string, ok bool) {
 	asked := strings.Fields(param)
 	named := slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return s == scopeOfflineAccess })
-	if len(named) == 0 {
-		return defaultScopes(), true
+	silent := len(named) == 0
+	if silent {
+		named = defaultScopes()
 	}
+	registered := rpc.Caller{Scopes: permitted}
 	for _, name := range scopeNames() {
-		if slices.Contains(named, name) {
+		if slices.Contains(named, name) && (len(permitted) == 0 || registered.Has(name)) {
 			scopes = append(scopes, name)
 		}
+	}
+	if silent && len(scopes) == 0 {
+		return permitted, true // it may have none of the usual ones
 	}
 	return scopes, len(scopes) > 0
 }

@@ -73,6 +73,11 @@ func placeAt(t time.Time) []byte {
 	return binary.BigEndian.AppendUint64(nil, uint64(max(t.UnixMilli(), 0))<<16) // #nosec G115 -- it is not negative
 }
 
+// issueTime reads when a token was issued, which is not to be believed of one that is unknown. It is not for refresh tokens.
+func issueTime(token string) time.Time {
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(placeOf(token)) >> 16)).UTC() // #nosec G115 -- of 48 bits
+}
+
 // placeOf reads the place of a token; anything, of the right length, when it is none.
 func placeOf(token string) []byte {
 	var b [placeLength + 1]byte // of 12 characters

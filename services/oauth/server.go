@@ -42,9 +42,13 @@ func (s *Server) VerifyAuthRequest(
 	if err != nil {
 		return nil, refusing(ctx, errMalformed)
 	}
+	resources, err := s.findResources(ctx)
+	if err != nil {
+		return nil, s.internal(ctx, err)
+	}
 	bound := *known
 	bound.asked = r.Data.RedirectURI
-	bound.request, bound.fault = parseAuthorize(query, s.resources)
+	bound.request, bound.fault = parseAuthorize(query, resources, known.scopes)
 	// What op looks at before it calls Authorize was judged above.
 	r.Data.ResponseType, r.Data.Scopes = oidc.ResponseTypeCode, oidc.SpaceDelimitedArray(defaultScopes())
 	return &op.ClientRequest[oidc.AuthRequest]{Request: r, Client: &bound}, nil
@@ -152,9 +156,9 @@ func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 	if !ok {
 		return nil, s.internal(ctx, errors.New("the client is not ours"))
 	}
-	resource, err := s.requestedResource(r.Form)
+	resource, err := s.requestedResource(ctx, r.Form)
 	if err != nil {
-		return nil, refusing(ctx, err)
+		return nil, s.failing(ctx, err)
 	}
 	if !isToken(codePrefix, r.Data.Code) {
 		return nil, refusing(ctx, errCode)
@@ -191,9 +195,9 @@ func (s *Server) CodeExchange(ctx context.Context, r *op.ClientRequest[oidc.Acce
 
 // RefreshToken makes new tokens of a refresh token (RFC 6749, section 6).
 func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.RefreshTokenRequest]) (*op.Response, error) {
-	resource, err := s.requestedResource(r.Form)
+	resource, err := s.requestedResource(ctx, r.Form)
 	if err != nil {
-		return nil, refusing(ctx, err)
+		return nil, s.failing(ctx, err)
 	}
 	presented := r.Data.RefreshToken
 	if !isToken(refreshPrefix, presented) {
@@ -296,17 +300,4 @@ func (s *Server) tokens(ctx context.Context, v verdict, access, refreshSecret st
 		answer.RefreshToken = refreshSecret
 	}
 	return op.NewResponse(answer), nil
-}
-
-// requestedResource reads the resource of a token request; empty when it names none.
-func (s *Server) requestedResource(form url.Values) (string, error) {
-	asked := form["resource"]
-	if len(asked) == 0 {
-		return "", nil
-	}
-	resource, ok := canonicalResource(s.resources, asked)
-	if !ok {
-		return "", errUnknownTarget
-	}
-	return resource, nil
 }
