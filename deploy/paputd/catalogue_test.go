@@ -161,6 +161,7 @@ func catalogue() []abuse {
 		{25, "token: password, implicit, jwt-bearer", []proof{inOAuth("TestTokenGuard", "password", "implicit", "jwt-bearer")}},
 		{26, "token: client_credentials, token exchange and device code by an ordinary client", []proof{
 			inOAuth("TestTokenGuard", "client_credentials", "token-exchange", "device code"),
+			inOAuth("TestClientCredentialsRefuses", "a registered app", "a registered app with a secret", "a public client"),
 		}},
 		{27, "code: verifier wrong, missing, short", []proof{inOAuth("TestCode", "wrong verifier", "no verifier", "short verifier")}},
 		{28, "code: another redirect_uri", []proof{inOAuth("TestCode", "another redirect_uri")}},
@@ -188,7 +189,10 @@ func catalogue() []abuse {
 		{43, "refresh by a client without the grant type", []proof{inOAuth("TestRefreshRefuses", "client without the grant type")}},
 		{44, "revocation of another's token", []proof{inOAuth("TestRevocation", "another client ended the grant")}},
 		{45, "revocation of a refresh token", []proof{inOAuth("TestRevocation", "access tokens survive the revocation of the refresh token")}},
-		{46, "introspection by a public client, or of another's audience", []proof{inOAuth("TestLeftovers", "/introspect")}},
+		{46, "introspection by a public client, or of another's audience", []proof{
+			inOAuth("TestIntrospectionRefuses", "a public client", "a public client with a resource"),
+			inOAuth("TestInactive", "of this server", "of another resource server"),
+		}},
 		{47, "registration: redirect URIs that lead elsewhere", []proof{
 			inOAuth("TestRegistrationRefuses", "http elsewhere", "javascript", "data", "custom scheme", "user name", "wildcard", "backslash",
 				"fragment", "none", "eleven"),
@@ -219,7 +223,7 @@ func catalogue() []abuse {
 			inEdge("TestChallenge", "no token", "unknown token", "token in the URL"),
 		}},
 		{56, "tools: a token for another resource", []proof{
-			inEdge("TestChallenge", "token of another resource"), here("TestTokenOfAnotherServer"),
+			inEdge("TestChallenge", "token of another resource"), here("TestTokenOfAnotherServer"), inOAuth("TestForeignResource"),
 		}},
 		{57, "tools: too little scope", []proof{
 			here("TestTokensAtTheTools", "too little scope: got %d %s"), inEdge("TestChallenge", "scope too small"),
@@ -227,7 +231,9 @@ func catalogue() []abuse {
 		{58, "tools: made-up JWTs", []proof{
 			here("TestTokensAtTheTools", "a JWT without algorithm", "a JWT with a symmetric key", "a JWT with an unknown key", "a JWT of another type"),
 		}},
-		{59, "pages shared with other origins", []proof{here("TestNoPageIsSharedWithOrigins"), inOAuth("TestCORS")}},
+		{59, "pages shared with other origins", []proof{
+			here("TestNoPageIsSharedWithOrigins"), inOAuth("TestCORS"), inOAuth("TestIntrospectionIsAFormByPost", "a preflight", "nobody"),
+		}},
 		{60, "caches", []proof{
 			here("TestNothingIsCached", "tokens", "a refused refresh", "an unknown client", "a registration", "a refused registration"),
 		}},
