@@ -30,7 +30,10 @@ func consentPath(sealed string) string { return pathConsent + "?" + fieldTransac
 
 // signInPath is where the person signs in and comes back from. It takes more parameters: fresh, the Unix milliseconds
 // since when they must have signed in, and other, for a sign-in with another account.
-func signInPath(sealed string) string { return "/login?next=" + url.QueryEscape(consentPath(sealed)) }
+func signInPath(next string) string { return "/login?next=" + url.QueryEscape(next) }
+
+// otherAccount is the parameter for a sign-in with another account.
+const otherAccount = "&other=1"
 
 func seeOther(w http.ResponseWriter, to string) {
 	w.Header().Set("Location", to)
@@ -46,26 +49,28 @@ type asked struct {
 	token  string // that the form must carry
 }
 
-// consent asks the person, and takes the answer.
-func (s *Server) consent(w http.ResponseWriter, r *http.Request) {
-	var handle func(http.ResponseWriter, *http.Request) error
-	switch r.Method {
-	case http.MethodGet, http.MethodHead:
-		handle = s.ask
-	case http.MethodPost:
-		handle = s.answer
-	default:
-		w.Header().Set("Allow", "GET, HEAD, POST")
-		s.problem(w, r, http.StatusMethodNotAllowed, errMalformed)
-		return
-	}
-	if err := handle(w, r); err != nil {
-		var known *refusal
-		if !errors.As(err, &known) {
-			_ = s.internal(r.Context(), err)
-			known = exchangeFrom(r.Context()).refusal
+// asking serves a page that asks a person something, and takes the answer.
+func (s *Server) asking(ask, answer func(http.ResponseWriter, *http.Request) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		var handle func(http.ResponseWriter, *http.Request) error
+		switch r.Method {
+		case http.MethodGet, http.MethodHead:
+			handle = ask
+		case http.MethodPost:
+			handle = answer
+		default:
+			w.Header().Set("Allow", "GET, HEAD, POST")
+			s.problem(w, r, http.StatusMethodNotAllowed, errMalformed)
+			return
 		}
-		s.problem(w, r, known.pageStatus(), known)
+		if err := handle(w, r); err != nil {
+			var known *refusal
+			if !errors.As(err, &known) {
+				_ = s.internal(r.Context(), err)
+				known = exchangeFrom(r.Context()).refusal
+			}
+			s.problem(w, r, known.pageStatus(), known)
+		}
 	}
 }
 
@@ -104,12 +109,12 @@ func (s *Server) read(w http.ResponseWriter, r *http.Request, sealed string) (a 
 	}
 	person, signedIn := s.signedIn(r)
 	if !signedIn {
-		seeOther(w, signInPath(sealed))
+		seeOther(w, signInPath(consentPath(sealed)))
 		return a, false, nil
 	}
 	if person.AuthTime.Before(t.FreshSince) {
 		// The way back leads here, where the time is compared again: the sign-in can be put off, not passed by.
-		seeOther(w, signInPath(sealed)+"&fresh="+strconv.FormatInt(t.FreshSince.UnixMilli(), 10))
+		seeOther(w, signInPath(consentPath(sealed))+"&fresh="+strconv.FormatInt(t.FreshSince.UnixMilli(), 10))
 		return a, false, nil
 	}
 	c, err := s.findAsking(r.Context(), t)

@@ -110,6 +110,8 @@ func parseDocument(id, host string, body []byte) (*client, error) {
 		return nil, err
 	case m.Name == "":
 		return nil, errors.New("client_name is missing")
+	case len(members[fieldRedirectURIs]) == 0:
+		return nil, errors.New("redirect_uris is missing")
 	}
 	c := &client{id: id, name: m.Name, host: host, authMethod: string(oidc.AuthMethodNone), redirectURIs: m.RedirectURIs}
 	for _, t := range m.GrantTypes {

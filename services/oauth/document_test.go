@@ -124,7 +124,7 @@ func badDocuments() map[string][2]string {
 		"signing key":            {describing(`,"token_endpoint_auth_method":"private_key_jwt"`), method},
 		"empty method":           {describing(`,"token_endpoint_auth_method":""`), method},
 		"null method":            {describing(`,"token_endpoint_auth_method":null`), method},
-		"implicit":               {describing(`,"grant_types":["implicit"]`), "grant_types must include authorization_code"},
+		"implicit":               {describing(`,"grant_types":["implicit"]`), "grant_types must include authorization_code or urn:ietf:params:oauth:grant-type:device_code"},
 		"repeated member":        {describing(`,"client_name":"Other"`), malformed},
 		"invalid UTF-8":          {describing(",\"x\":\"\xff\""), malformed},
 		"two objects":            {describing("") + "{}", malformed},

@@ -91,3 +91,11 @@ func refreshReused(hash []byte, rotated time.Time) *oauthv1.GrantEvent {
 func revoked(reason oauthv1.RevokeReason) *oauthv1.GrantEvent {
 	return &oauthv1.GrantEvent{Event: &oauthv1.GrantEvent_Revoked{Revoked: &oauthv1.GrantRevoked{Reason: reason}}}
 }
+
+func deviceRequested(e *oauthv1.DeviceAuthorizationRequested) *oauthv1.GrantEvent {
+	return &oauthv1.GrantEvent{Event: &oauthv1.GrantEvent_DeviceAuthorizationRequested{DeviceAuthorizationRequested: e}}
+}
+
+func deviceCodeRedeemed(e *oauthv1.DeviceCodeRedeemed) *oauthv1.GrantEvent {
+	return &oauthv1.GrantEvent{Event: &oauthv1.GrantEvent_DeviceCodeRedeemed{DeviceCodeRedeemed: e}}
+}

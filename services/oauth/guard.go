@@ -140,8 +140,8 @@ func (s *Server) protect(next http.HandlerFunc, fail func(http.ResponseWriter, *
 	}
 }
 
-// form serves the endpoints that programs post forms to: token and revocation. Parameters come in the body, each at most
-// once, and credentials nowhere else (OAuth 2.1, sections 2.4.1 and 3.2).
+// form serves the endpoints that programs post forms to: token, revocation and device authorization. Parameters come in
+// the body, each at most once, and credentials nowhere else (OAuth 2.1, sections 2.4.1 and 3.2).
 func (s *Server) form(w http.ResponseWriter, r *http.Request) {
 	noStore(w)
 	if r.Method != http.MethodPost {
@@ -188,7 +188,7 @@ func readForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	r.Form = r.PostForm
 	if r.URL.Path != pathToken {
-		r.Form.Del("grant_type") // op would judge it there as well
+		r.Form.Del("grant_type") // op would judge it everywhere
 	}
 	switch oidc.GrantType(r.Form.Get("grant_type")) {
 	case "", oidc.GrantTypeCode, oidc.GrantTypeRefreshToken:

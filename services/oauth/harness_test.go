@@ -248,8 +248,10 @@ func (w *world) register(metadata map[string]any) *app {
 	if r.status != http.StatusCreated {
 		w.Fatalf("register: got %d %s", r.status, r.body)
 	}
-	redirects, _ := r.json("redirect_uris").([]any)
-	redirect, _ := redirects[0].(string)
+	var redirect string
+	if redirects, _ := r.json("redirect_uris").([]any); len(redirects) > 0 {
+		redirect, _ = redirects[0].(string)
+	}
 	return &app{w, r.text("client_id"), r.text("client_secret"), r.text("token_endpoint_auth_method"), redirect, r.text("registration_access_token")}
 }
 

@@ -21,20 +21,35 @@ type Limits struct {
 	RegisterRate  rate.Limit
 	RegisterBurst int
 	// PageRate (5) and PageBurst (60) are for visits of the authorization endpoint, and again for those of the consent
-	// page, so that people who have got so far can give their answer. A log-in is one of the former and two or three of
-	// the latter.
+	// page and the page about devices, so that people who have got so far can give their answer. A log-in is one of the
+	// former and two or three of the latter.
 	PageRate  rate.Limit
 	PageBurst int
 	// FailureRate (5) and FailureBurst (300) are for what programs get wrong at the token and revocation endpoints: client
-	// authentication, and codes and refresh tokens that are not good. What they get right is never counted or refused.
+	// authentication, codes and refresh tokens that are not good, and polls that come too early. What they get right is never counted or refused.
 	FailureRate  rate.Limit
 	FailureBurst int
+	// DeviceRate (0.05) and DeviceBurst (30) are for devices that ask for access. A request is over after ten minutes, so
+	// that one address has at most 60 at a time.
+	DeviceRate  rate.Limit
+	DeviceBurst int
+	// GuessRate (1/60) and GuessBurst (10) are for the device codes that one account looks up, whatever its address, and
+	// GuessFromRate (0.1) and GuessFromBurst (30) for those that one address does, whatever the accounts. While a code is
+	// good these are at most 20 and 90 look-ups, of 20^8 codes: an account hits one of 100 that wait with a chance of
+	// 8 in 10^8, all accounts behind one address together with 4 in 10^7 (RFC 8628, section 5.1).
+	GuessRate      rate.Limit
+	GuessBurst     int
+	GuessFromRate  rate.Limit
+	GuessFromBurst int
 }
 
 func (l *Limits) setDefaults() {
 	l.RegisterRate, l.RegisterBurst = orDefault(l.RegisterRate, 0.5), orDefault(l.RegisterBurst, 60)
 	l.PageRate, l.PageBurst = orDefault(l.PageRate, 5), orDefault(l.PageBurst, 60)
 	l.FailureRate, l.FailureBurst = orDefault(l.FailureRate, 5), orDefault(l.FailureBurst, 300)
+	l.DeviceRate, l.DeviceBurst = orDefault(l.DeviceRate, 0.05), orDefault(l.DeviceBurst, 30)
+	l.GuessRate, l.GuessBurst = orDefault(l.GuessRate, 1.0/60), orDefault(l.GuessBurst, 10)
+	l.GuessFromRate, l.GuessFromBurst = orDefault(l.GuessFromRate, 0.1), orDefault(l.GuessFromBurst, 30)
 }
 
 // Lines of the log that one address may cause by being refused: per second in the long run, and at once. It is as many as a
@@ -68,7 +83,7 @@ func (s *Server) limited(l *limiter, next http.HandlerFunc) http.HandlerFunc {
 // counted returns what a program is told of a refusal. An address that has failed too often learns that and not what was
 // wrong, so that waiting is all it can do.
 func (s *Server) counted(w http.ResponseWriter, r *http.Request, known *refusal) *refusal {
-	if known.code != errInvalidClient.code && known.code != errRefresh.code {
+	if known.code != errInvalidClient.code && known.code != errRefresh.code && known != errSlowDown {
 		return known
 	}
 	wait := s.failures.reserve(exchangeFrom(r.Context()).asker, s.now())

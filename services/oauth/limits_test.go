@@ -25,7 +25,14 @@ const (
 func (w *world) from(address, method, path, body string) reply {
 	w.Helper()
 	r := w.request(method, path, body, "Content-Type", formType)
-	r.RequestURI, r.RemoteAddr = path, address
+	r.RemoteAddr = address
+	return w.serve(r)
+}
+
+// serve answers a request without the network, from the address that it says.
+func (w *world) serve(r *http.Request) reply {
+	w.Helper()
+	r.RequestURI = r.URL.RequestURI()
 	recorded := httptest.NewRecorder()
 	w.server.Handler().ServeHTTP(recorded, r)
 	return reply{recorded.Code, recorded.Header(), recorded.Body.String()}

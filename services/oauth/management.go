@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
 	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 	"github.com/paput/paput/services/eventlog"
 	"github.com/paput/paput/services/rpc"
@@ -135,7 +137,10 @@ func loadRegistration(find finder, id string) (registered, error) {
 	}
 	answer.IssuedAt = fromMillis(registeredAt).Unix()
 	answer.RedirectURIs, answer.GrantTypes = strings.Fields(redirectURIs), strings.Fields(grantTypes)
-	answer.ResponseTypes = []string{"code"}
+	answer.ResponseTypes = []string{}
+	if answer.uses(oidc.GrantTypeCode) {
+		answer.ResponseTypes = []string{"code"}
+	}
 	return answer, nil
 }
 

@@ -67,7 +67,7 @@ func TestLeftovers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for _, path := range []string{
-		"/authorize/callback", "/userinfo", "/end_session", "/device_authorization", "/oauth/token", "/healthz", "/ready",
+		"/authorize/callback", "/userinfo", "/end_session", "/oauth/token", "/healthz", "/ready",
 		"/keys", "/register/", "/register/client_1/x", "/authorize/", "/token/",
 	} {
 		if r := w.send(http.MethodGet, path, ""); r.status != http.StatusNotFound {
@@ -79,7 +79,7 @@ func TestLeftovers(t *testing.T) {
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, path := range []string{"/token", "/register", "/revoke", "/.well-known/oauth-authorization-server"} {
+	for _, path := range []string{"/token", "/register", "/revoke", "/device_authorization", "/.well-known/oauth-authorization-server"} {
 		r := w.send(http.MethodOptions, path, "", "Origin", "https://evil.example", "Access-Control-Request-Method", "POST")
 		if r.status != http.StatusNoContent || r.header.Get("Access-Control-Allow-Origin") != "*" ||
 			r.header.Get("Access-Control-Allow-Credentials") != "" || !strings.Contains(r.header.Get("Access-Control-Allow-Headers"), "Authorization") {
@@ -90,7 +90,7 @@ func TestCORS(t *testing.T) {
 			t.Errorf("POST %s: got %v", path, r.header)
 		}
 	}
-	for _, path := range []string{"/authorize", "/consent"} {
+	for _, path := range []string{"/authorize", "/consent", "/device"} {
 		for _, method := range []string{http.MethodGet, http.MethodOptions} {
 			r := w.send(method, path, "", "Origin", "https://evil.example")
 			if r.header.Get("Access-Control-Allow-Origin") != "" || r.header.Get("Access-Control-Allow-Credentials") != "" {

@@ -99,10 +99,14 @@ type Server struct {
 	pages         *template.Template
 	protocol      http.Handler // of op
 	registrations *limiter
-	visits        *limiter       // of the authorization endpoint
-	answers       *limiter       // to the consent page, and visits of it
-	failures      *limiter       // of programs
-	reports       *limiter       // lines about refusals in the log
+	visits        *limiter // of the authorization endpoint
+	answers       *limiter // to the consent page, and visits of it
+	failures      *limiter // of programs
+	reports       *limiter // lines about refusals in the log
+	devices       *limiter // that ask for access
+	guesses       *limiter // at user codes, by account
+	guessesFrom   *limiter // and by address
+	polls         *polls
 	lately        cache[string]  // ids of clients, by what was registered and from where
 	clients       cache[*client] // public ones that registered, by id
 	documents     *documents
@@ -149,6 +153,10 @@ func New(c Config) (*Server, error) {
 		answers:       newLimiter(c.PageRate, c.PageBurst),
 		failures:      newLimiter(c.FailureRate, c.FailureBurst),
 		reports:       newLimiter(reportRate, reportBurst),
+		devices:       newLimiter(c.DeviceRate, c.DeviceBurst),
+		guesses:       newLimiter(c.GuessRate, c.GuessBurst),
+		guessesFrom:   newLimiter(c.GuessFromRate, c.GuessFromBurst),
+		polls:         newPolls(),
 		documents:     newDocuments(c.Documents, c.Now),
 		noDocuments:   c.NoDocuments,
 	}
@@ -159,6 +167,8 @@ func New(c Config) (*Server, error) {
 		Authorization: op.NewEndpoint(pathAuthorize),
 		Token:         op.NewEndpoint(pathToken),
 		Revocation:    op.NewEndpoint(pathRevoke),
+
+		DeviceAuthorization: op.NewEndpoint(pathDevices),
 	}, op.WithServerCORSOptions(nil))
 	return s, nil
 }

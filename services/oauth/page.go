@@ -57,7 +57,7 @@ func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, status int,
 		Missing:      missing,
 		Sealed:       a.sealed,
 		Token:        a.token,
-		OtherAccount: signInPath(a.sealed) + "&other=1",
+		OtherAccount: signInPath(consentPath(a.sealed)) + otherAccount,
 	}
 	view.Host, view.Loopback = redirectHost(a.RedirectURI)
 	view.Service = s.foreignHost(a.Resource)
@@ -149,6 +149,11 @@ func problemText(known *refusal, japanese bool) problemView {
 		text = pair{
 			problemView{Title: "Too many requests", Text: "Too many requests came from your network in a short time. Nothing was lost. Wait a minute, then reload this page."},
 			problemView{Title: "アクセスが多すぎます", Text: "お使いのネットワークから、短い時間に多くのアクセスがありました。これまでの操作は失われていません。1 分ほど待ってから、このページを再読み込みしてください。"},
+		}
+	case errTooManyGuesses:
+		text = pair{
+			problemView{Title: "Too many codes were tried", Text: "Nothing was allowed. Wait a minute, then reload this page. If the code has expired by then, begin again on the device."},
+			problemView{Title: "コードの入力が多すぎます", Text: "何も許可されていません。1 分ほど待ってから、このページを再読み込みしてください。その間にコードの期限が切れた場合は、端末でもう一度始めてください。"},
 		}
 	case errUnknownRedirect:
 		text = pair{

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 	"github.com/paput/paput/services/eventlog"
 )
@@ -79,10 +81,10 @@ func Projections() []eventlog.Projection {
 		Name:    "oauth",
 		Version: 5,
 		Kinds:   []string{kindClient, kindGrant},
-		Schema:  schema + servicesSchema + consentSchema,
+		Schema:  schema + servicesSchema + consentSchema + devicesSchema,
 		Tables: []string{
 			"oauth_clients", "oauth_answers", "oauth_grants", "oauth_codes", "oauth_refresh_tokens", "oauth_access_tokens",
-			"oauth_service_grants", "oauth_consents",
+			"oauth_service_grants", "oauth_consents", "oauth_devices",
 		},
 		Apply: apply,
 	}}
@@ -132,10 +134,7 @@ func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Re
 	case *oauthv1.GrantEvent_ConsentGranted:
 		return applyConsent(tx, id, e.ConsentGranted, r.Time)
 	case *oauthv1.GrantEvent_ConsentDenied:
-		if err := forgetConsents(tx, e.ConsentDenied.GetAccountId(), e.ConsentDenied.GetClientId()); err != nil {
-			return err
-		}
-		return applyAnswer(tx, e.ConsentDenied.GetTransactionId(), e.ConsentDenied.GetTransactionExpireTime().AsTime(), r.Time)
+		return applyDenial(tx, id, e.ConsentDenied, r.Time)
 	case *oauthv1.GrantEvent_CodeIssued:
 		c := e.CodeIssued
 		return exec(tx, `INSERT INTO oauth_codes (hash, grant_id, challenge, expires_at, spent) VALUES (?, ?, ?, ?, ?)`,
@@ -152,6 +151,10 @@ func applyGrant(tx *eventlog.Tx, id string, e *oauthv1.GrantEvent, r eventlog.Re
 		return applyClientCredentials(tx, id, e.ClientCredentialsGranted, r.Time)
 	case *oauthv1.GrantEvent_Revoked:
 		return applyRevoked(tx, id)
+	case *oauthv1.GrantEvent_DeviceAuthorizationRequested:
+		return applyDeviceRequested(tx, id, e.DeviceAuthorizationRequested, r.Time)
+	case *oauthv1.GrantEvent_DeviceCodeRedeemed:
+		return applyDeviceRedeemed(tx, id, e.DeviceCodeRedeemed, r.Time)
 	default: // replays and reuse change nothing by themselves
 		return nil
 	}
@@ -164,9 +167,24 @@ func applyConsent(tx *eventlog.Tx, id string, c *oauthv1.ConsentGranted, now tim
 	if err := rememberConsent(tx, c, now); err != nil {
 		return err
 	}
+	if c.GetTransactionId() == "" {
+		if err := applyDeviceAnswer(tx, id, deviceAllowed); err != nil {
+			return err
+		}
+	}
 	return exec(tx, `INSERT INTO oauth_grants
 		(id, account_id, client_id, redirect_uri, resource, scopes, expires_at, revoked) VALUES (?, ?, ?, ?, ?, ?, 0, 0)`,
 		id, c.GetAccountId(), c.GetClientId(), c.GetRedirectUri(), c.GetResource(), list(c.GetScopes()))
+}
+
+func applyDenial(tx *eventlog.Tx, id string, c *oauthv1.ConsentDenied, now time.Time) error {
+	if err := forgetConsents(tx, c.GetAccountId(), c.GetClientId()); err != nil {
+		return err
+	}
+	if c.GetTransactionId() == "" {
+		return applyDeviceAnswer(tx, id, deviceDenied)
+	}
+	return applyAnswer(tx, c.GetTransactionId(), c.GetTransactionExpireTime().AsTime(), now)
 }
 
 // applyAnswer remembers which requests were answered, and forgets those that nobody can answer any more.
@@ -181,22 +199,28 @@ func applyAnswer(tx *eventlog.Tx, transactionID string, expires, now time.Time) 
 }
 
 func applyRedeemed(tx *eventlog.Tx, id string, c *oauthv1.CodeRedeemed, now time.Time) error {
-	if err := applyUse(tx, id, now); err != nil {
-		return err
-	}
 	if err := exec(tx, `UPDATE oauth_codes SET spent = ? WHERE hash = ?`, redeemed, c.GetCodeHash()); err != nil {
 		return err
 	}
-	err := exec(tx, `UPDATE oauth_grants SET expires_at = ? WHERE id = ?`, millis(c.GetGrantExpireTime().AsTime()), id)
-	if err != nil {
+	return applyFirstTokens(tx, id, c.GetAccessToken(), c.GetRefreshToken(), c.GetGrantExpireTime(), now)
+}
+
+// applyFirstTokens begins the time of a grant; refresh is nil for a client that uses none.
+func applyFirstTokens(
+	tx *eventlog.Tx, id string, access *oauthv1.AccessToken, refresh *oauthv1.RefreshToken, end *timestamppb.Timestamp, now time.Time,
+) error {
+	if err := applyUse(tx, id, now); err != nil {
 		return err
 	}
-	if t := c.GetRefreshToken(); t != nil {
-		if err := insertRefresh(tx, id, t); err != nil {
+	if err := exec(tx, `UPDATE oauth_grants SET expires_at = ? WHERE id = ?`, millis(end.AsTime()), id); err != nil {
+		return err
+	}
+	if refresh != nil {
+		if err := insertRefresh(tx, id, refresh); err != nil {
 			return err
 		}
 	}
-	return insertAccess(tx, id, c.GetAccessToken())
+	return insertAccess(tx, id, access)
 }
 
 // useResolution is how exactly it is known when a client was last used: most of the time nothing is written.

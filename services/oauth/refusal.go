@@ -40,7 +40,7 @@ func (r *refusal) pageStatus() int {
 	return http.StatusBadRequest
 }
 
-// What the token and revocation endpoints refuse.
+// What the token, revocation and device authorization endpoints refuse.
 var (
 	errInvalidClient = &refusal{"invalid_client", "client authentication failed: register again"}
 	errCode          = &refusal{"invalid_grant", "the authorization code is unknown, expired or used"}
@@ -50,6 +50,7 @@ var (
 	errGrantType     = &refusal{"unsupported_grant_type", "this grant type is not supported"}
 	errScope         = &refusal{"invalid_scope", "scope names more than was granted"}
 	errTarget        = &refusal{"invalid_target", "resource is not the one that was granted"}
+	errNoDeviceGrant = &refusal{"unauthorized_client", "the client did not register the grant type urn:ietf:params:oauth:grant-type:device_code"}
 
 	errNoToken          = &refusal{"invalid_request", "token is missing: it is the access token to introspect"}
 	errNoResourceServer = &refusal{"unauthorized_client", "this client is not registered as a resource server: it may not introspect"}
@@ -57,6 +58,14 @@ var (
 	errServiceScope   = &refusal{"invalid_scope", "scope names more than this client is registered for"}
 	errServiceAccount = &refusal{"invalid_request", "account is not one that this client may act for"}
 	errWhichAccount   = &refusal{"invalid_request", "this client may act for several accounts: name one with the parameter account"}
+)
+
+// What a device is told until it has its tokens (RFC 8628, section 3.5), besides that the person said no.
+var (
+	errPending       = &refusal{"authorization_pending", "the person has not answered yet"}
+	errSlowDown      = &refusal{"slow_down", "polled too early: wait 5 seconds longer from now on"}
+	errDeviceCode    = &refusal{"invalid_grant", "the device code is unknown or used"}
+	errDeviceExpired = &refusal{"expired_token", "the device code has expired: ask for another"}
 )
 
 // What the authorization endpoint refuses by sending the browser back to the client.
@@ -87,6 +96,7 @@ var (
 	errTransaction     = &refusal{"invalid_request", "the request is unknown, expired or from another browser"}
 	errAnswered        = &refusal{"invalid_request", "the request was answered before"}
 	errForged          = &refusal{"invalid_request", "the answer did not come from the page that asked"}
+	errUserCode        = &refusal{"invalid_request", "the code is not that of a device that waits"}
 )
 
 // What is nobody's fault but ours, or too much. Of the registered codes, temporarily_unavailable alone says what is so: it
@@ -98,6 +108,8 @@ var (
 	errTooManyDocuments = &refusal{"temporarily_unavailable", "too many metadata documents for this address: try again later"}
 	errTooManyRequests  = &refusal{"temporarily_unavailable", "too many registrations from this address: try again later"}
 	errTooManyVisits    = &refusal{"temporarily_unavailable", "too many requests from this address: try again later"}
+	errTooManyDevices   = &refusal{"temporarily_unavailable", "too many devices ask from this address: try again later"}
+	errTooManyGuesses   = &refusal{"temporarily_unavailable", "too many codes were tried: try again later"}
 	errTooManyFailures  = &refusal{"temporarily_unavailable", "too many failed requests from this address: try again later"}
 )
 

@@ -28,7 +28,7 @@ const (
 // clientMetadata is what a client says about itself (RFC 7591, section 2; application_type of OpenID Connect Dynamic
 // Client Registration). Other members are ignored.
 type clientMetadata struct {
-	RedirectURIs    []string `json:"redirect_uris"`
+	RedirectURIs    []string `json:"redirect_uris,omitempty"`
 	AuthMethod      string   `json:"token_endpoint_auth_method"`
 	GrantTypes      []string `json:"grant_types"`
 	ResponseTypes   []string `json:"response_types"`
@@ -74,7 +74,7 @@ func parseMetadata(body []byte) (clientMetadata, error) {
 
 func (m *clientMetadata) redirectFault() string {
 	switch n := len(m.RedirectURIs); {
-	case n == 0:
+	case n == 0 && m.uses(oidc.GrantTypeCode):
 		return "redirect_uris is missing"
 	case n > maxRedirectURIs:
 		return "redirect_uris has more than 10 items"
@@ -98,14 +98,22 @@ func (m *clientMetadata) metadataFault() string {
 		return "application_type must be web or native"
 	case !slices.Contains([]string{"", "none", "client_secret_basic", "client_secret_post"}, m.AuthMethod):
 		return "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post"
-	case m.GrantTypes != nil && !slices.Contains(m.GrantTypes, string(oidc.GrantTypeCode)):
-		return "grant_types must include authorization_code"
-	case m.ResponseTypes != nil && !slices.Contains(m.ResponseTypes, "code"):
+	case !m.uses(oidc.GrantTypeCode) && !m.uses(oidc.GrantTypeDeviceCode):
+		return "grant_types must include authorization_code or " + string(oidc.GrantTypeDeviceCode)
+	case m.ResponseTypes != nil && !slices.Contains(m.ResponseTypes, "code") && m.uses(oidc.GrantTypeCode):
 		return "response_types must include code"
 	case m.LogoURI != "" && !isHTTPS(m.LogoURI):
 		return "logo_uri must begin with https://"
 	}
 	return ""
+}
+
+// uses says whether the client wants the grant type; what names none wants codes (RFC 7591, section 2).
+func (m *clientMetadata) uses(t oidc.GrantType) bool {
+	if m.GrantTypes == nil {
+		return t == oidc.GrantTypeCode
+	}
+	return slices.Contains(m.GrantTypes, string(t))
 }
 
 // complete fills in what the client left out and drops what this server does not do. RFC 7591 would have a client that
@@ -115,11 +123,19 @@ func (m *clientMetadata) complete() {
 		m.AuthMethod = string(oidc.AuthMethodBasic)
 	}
 	refresh := m.GrantTypes == nil || slices.Contains(m.GrantTypes, string(oidc.GrantTypeRefreshToken))
-	m.GrantTypes = []string{string(oidc.GrantTypeCode)}
+	code, devices := m.uses(oidc.GrantTypeCode), m.uses(oidc.GrantTypeDeviceCode)
+	m.GrantTypes, m.ResponseTypes = nil, []string{}
+	if code {
+		m.GrantTypes, m.ResponseTypes = append(m.GrantTypes, string(oidc.GrantTypeCode)), []string{"code"}
+	} else {
+		m.RedirectURIs = nil // nothing is ever sent there
+	}
 	if refresh {
 		m.GrantTypes = append(m.GrantTypes, string(oidc.GrantTypeRefreshToken))
 	}
-	m.ResponseTypes = []string{"code"}
+	if devices {
+		m.GrantTypes = append(m.GrantTypes, string(oidc.GrantTypeDeviceCode))
+	}
 	m.LogoURI = ""
 }
 

@@ -19,6 +19,7 @@ func TestRegistrationRefuses(t *testing.T) {
 		scheme   = "a redirect URI begins with https://, or with http:// and localhost, 127.0.0.1 or [::1]"
 		ascii    = "a redirect URI is printable ASCII without spaces, backslashes, asterisks and brackets"
 		name     = "client_name is at most 100 characters, without control or invisible ones"
+		grants   = "grant_types must include authorization_code or urn:ietf:params:oauth:grant-type:device_code"
 		shape    = "the client metadata must be a JSON object with members of the right types"
 	)
 	uri := func(u string) string { return `{"redirect_uris":["https://app.example/cb",` + u + `]}` }
@@ -40,9 +41,11 @@ func TestRegistrationRefuses(t *testing.T) {
 		{"eleven", `{"redirect_uris":[` + strings.Repeat(`"http://localhost/cb",`, 10) + `"http://localhost/cb"]}`, redirect, "redirect_uris has more than 10 items"},
 		{"web on loopback", with(`"application_type":"web"`), redirect, "a web application's redirect URI begins with https://"},
 		{"unknown application_type", with(`"application_type":"desktop"`), metadata, "application_type must be web or native"},
-		{"implicit", with(`"grant_types":["implicit"]`), metadata, "grant_types must include authorization_code"},
-		{"password", with(`"grant_types":["password"]`), metadata, "grant_types must include authorization_code"},
-		{"no grant types", with(`"grant_types":[]`), metadata, "grant_types must include authorization_code"},
+		{"implicit", with(`"grant_types":["implicit"]`), metadata, grants},
+		{"password", with(`"grant_types":["password"]`), metadata, grants},
+		{"no grant types", with(`"grant_types":[]`), metadata, grants},
+		{"a device's bad address", `{"grant_types":["urn:ietf:params:oauth:grant-type:device_code"],"redirect_uris":["cursor://cb"]}`, redirect, scheme},
+		{"codes beside a device without an address", `{"grant_types":["urn:ietf:params:oauth:grant-type:device_code","authorization_code"]}`, redirect, "redirect_uris is missing"},
 		{"token answer", with(`"response_types":["token"]`), metadata, "response_types must include code"},
 		{"mutual TLS", with(`"token_endpoint_auth_method":"tls_client_auth"`), metadata, "token_endpoint_auth_method must be none, client_secret_basic or client_secret_post"},
 		{"http logo", with(`"logo_uri":"http://app.example/logo.png"`), metadata, "logo_uri must begin with https://"},
@@ -109,8 +112,21 @@ func TestRegistrationAnswers(t *testing.T) {
 			`{"client_name":"VS Code","redirect_uris":["https://vscode.dev/redirect","http://127.0.0.1/","http://localhost:33418/"],
 			"grant_types":["authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"],"token_endpoint_auth_method":"none",
 			"response_types":["code","token"],"logo_uri":"https://vscode.dev/logo.png"}`,
-			`{"client_name":"VS Code","redirect_uris":["https://vscode.dev/redirect","http://127.0.0.1/","http://localhost:33418/"],
-			"grant_types":["authorization_code","refresh_token"],"response_types":["code"],"token_endpoint_auth_method":"none"}`,
+			`{"client_name":"VS Code","redirect_uris":["https://vscode.dev/redirect","http://127.0.0.1/","http://localhost:33418/"],"response_types":["code"],"token_endpoint_auth_method":"none",
+			"grant_types":["authorization_code","refresh_token","urn:ietf:params:oauth:grant-type:device_code"]}`,
+		},
+		{
+			"a device alone",
+			`{"client_name":"Thermostat","grant_types":["urn:ietf:params:oauth:grant-type:device_code","refresh_token"],
+			"response_types":[],"token_endpoint_auth_method":"none"}`,
+			`{"client_name":"Thermostat","grant_types":["refresh_token","urn:ietf:params:oauth:grant-type:device_code"],
+			"response_types":[],"token_endpoint_auth_method":"none"}`,
+		},
+		{
+			"a device that names an address where nothing is sent, without refresh tokens",
+			`{"grant_types":["urn:ietf:params:oauth:grant-type:device_code"],"redirect_uris":["https://app.example/cb"],
+			"response_types":["token"],"token_endpoint_auth_method":"none"}`,
+			`{"grant_types":["urn:ietf:params:oauth:grant-type:device_code"],"response_types":[],"token_endpoint_auth_method":"none"}`,
 		},
 		{
 			"the least, without refresh tokens",

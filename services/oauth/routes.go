@@ -7,6 +7,8 @@ const (
 	pathToken      = "/token"
 	pathRevoke     = "/revoke"
 	pathIntrospect = "/introspect"
+	pathDevices    = "/device_authorization"
+	pathDevice     = "/device"
 	pathRegister   = "/register"
 	pathConsent    = "/consent"
 	pathKeys       = "/jwks"
@@ -15,7 +17,9 @@ const (
 // Register adds the server's routes to a mux. Every path it does not add is somebody else's, or nobody's.
 func (s *Server) Register(mux *http.ServeMux) {
 	mux.HandleFunc(pathAuthorize, s.page(s.limited(s.visits, s.authorize)))
-	mux.HandleFunc(pathConsent, s.page(s.limited(s.answers, s.consent)))
+	mux.HandleFunc(pathConsent, s.page(s.limited(s.answers, s.asking(s.ask, s.answer))))
+	mux.HandleFunc(pathDevice, s.page(s.limited(s.answers, s.asking(s.askDevice, s.answerDevice))))
+	mux.HandleFunc(pathDevices, s.endpoint(s.authorizeDevice))
 	mux.HandleFunc(pathToken, s.endpoint(s.form))
 	mux.HandleFunc(pathRevoke, s.endpoint(s.form))
 	mux.HandleFunc(pathIntrospect, s.protect(s.introspect, s.refuseProgram)) // no page anywhere has business there

@@ -15,6 +15,7 @@ const (
 	accessPrefix       = "paput_at_"
 	refreshPrefix      = "paput_rt_"
 	codePrefix         = "paput_ac_"
+	devicePrefix       = "paput_dc_"
 	secretPrefix       = "paput_cs_"
 	registrationPrefix = "paput_ra_"
 )

@@ -128,7 +128,8 @@ func (s *Server) begin(c *client, a answerTo) (t transaction, secret string) {
 // VerifyClient authenticates a client at the token and revocation endpoints. All that can be wrong looks the same.
 func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
 	_, byHeader := basicAuth(r.Header)
-	exchangeFrom(ctx).authenticating = true
+	// At the device authorization endpoint a log-in begins.
+	exchangeFrom(ctx).authenticating = r.URL.Path != pathDevices
 	known, err := s.findClient(ctx, r.Data.ClientID)
 	if errors.Is(err, errDocument) {
 		s.report(ctx, "client not authenticated", "cause", exchangeFrom(ctx).cause)
