@@ -72,7 +72,7 @@ func keyID(key []byte) string {
 
 // readKeys reads the keys that tokens are derived from, and makes the first when there is none.
 func readKeys(file string, now time.Time) (serverKeys, error) {
-	content, err := os.ReadFile(file)
+	content, err := os.ReadFile(file) // #nosec G304 -- it is in the data directory
 	if errors.Is(err, os.ErrNotExist) {
 		keys := serverKeys{newServerKey(now, "")}
 		_, err := keys.write(file)
@@ -132,8 +132,8 @@ func (k serverKeys) write(file string) (replaced bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	fresh := file + ".new" // what a crash leaves of one is written over
-	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	fresh := file + ".new"                                                  // what a crash leaves of one is written over
+	f, err := os.OpenFile(fresh, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600) // #nosec G304 -- it is in the data directory
 	if err != nil {
 		return false, err
 	}

@@ -337,7 +337,7 @@ func refresh(ctx context.Context, base, clientID, token string) (*visitor.Token,
 	defer res.Body.Close()
 	body, err := io.ReadAll(res.Body)
 	if err != nil || res.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("refresh answered %d: %s, %v", res.StatusCode, body, err)
+		return nil, errors.Join(fmt.Errorf("refresh answered %d: %s", res.StatusCode, body), err)
 	}
 	next := &visitor.Token{}
 	return next, json.Unmarshal(body, next)
