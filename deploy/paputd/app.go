@@ -42,6 +42,10 @@ import (
 // drainTime is how long calls in progress may take to finish once the server stops.
 const drainTime = 2 * time.Second
 
+// publishTime is how long the relay may then take to publish what was committed. What it has not done goes on at the next
+// start.
+const publishTime = 2 * time.Second
+
 // greetTime is how long the greeting waits for JetStream.
 const greetTime = 3 * time.Second
 
@@ -232,20 +236,33 @@ func (a *app) ready(ctx context.Context) error {
 func (a *app) run(ctx context.Context, started func(context.Context) error) error {
 	defer a.close()
 	// The log outlives the callers that wait for it, and the relay the log's last commit.
-	ground, stopGround := context.WithCancel(context.WithoutCancel(ctx))
-	defer stopGround()
+	logging, stopLog := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopLog()
+	relaying, stopRelay := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopRelay()
+	relayed := make(chan struct{})
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error {
-		if err := a.events.Run(ground); err != nil {
+		defer stopRelay()
+		if err := a.events.Run(logging); err != nil {
 			return fmt.Errorf("%w; what was acknowledged is safe: mend the cause, such as a full disk, and start again", err)
+		}
+		if a.conn.IsConnected() {
+			select {
+			case <-relayed:
+			case <-time.After(publishTime):
+			}
 		}
 		return nil
 	})
-	group.Go(func() error { return a.relay.Run(ground) })
+	group.Go(func() error {
+		defer close(relayed)
+		return a.relay.Run(relaying)
+	})
 	group.Go(func() error { return a.oauth.Run(ctx) })
 	group.Go(func() error { return a.keys.run(ctx) })
 	group.Go(func() error {
-		defer stopGround()
+		defer stopLog()
 		return a.serve(ctx)
 	})
 	group.Go(func() error {

@@ -48,7 +48,8 @@ func isOvertaken(err error) bool {
 		e.ErrorCode == jetstream.JSErrCodeStreamWrongLastSequenceConstant)
 }
 
-// follow finds out where the stream stands and publishes from there, until something fails or ctx is done.
+// follow finds out where the stream stands and publishes from there, until something fails or ctx is done. It returns
+// eventlog.ErrClosed when the log has stopped and nothing of it is left to publish.
 func (f *follower) follow(ctx context.Context) error {
 	f.reconnects = f.relay.conn.Stats().Reconnects
 	if err := f.attach(ctx); err != nil {

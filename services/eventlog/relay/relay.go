@@ -77,8 +77,8 @@ func New(c Config) *Relay {
 	return r
 }
 
-// Run publishes until ctx is done, then returns nil. Nothing that NATS does makes it fail: it tries again, more and more
-// patiently, and Health says what is wrong.
+// Run publishes until ctx is done, or the log has stopped and all of it is published, then returns nil. Nothing that NATS
+// does makes it fail: it tries again, more and more patiently, and Health says what is wrong.
 func (r *Relay) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
@@ -103,7 +103,7 @@ func (r *Relay) keepFollowing(ctx context.Context, f *follower) {
 		}
 		before := f.ordinal
 		err := f.follow(ctx)
-		if ctx.Err() != nil {
+		if ctx.Err() != nil || errors.Is(err, eventlog.ErrClosed) {
 			return
 		}
 		if f.ordinal > before {

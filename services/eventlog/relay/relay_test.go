@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"github.com/paput/paput/services/eventlog"
 	"github.com/paput/paput/services/eventlog/eventlogtest"
 	"github.com/paput/paput/services/eventlog/relay"
+	"github.com/paput/paput/services/eventlog/sqlite"
 
 	eventlogtestv1 "github.com/paput/paput/proto/gen/paput/eventlogtest/v1"
 )
@@ -389,4 +391,43 @@ func BenchmarkRelay(b *testing.B) {
 		time.Sleep(time.Millisecond)
 	}
 	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "events/s")
+}
+
+// TestTheRestIsPublishedWhenTheLogStops starts the relay when the log has stopped already.
+func TestTheRestIsPublishedWhenTheLogStops(t *testing.T) {
+	t.Parallel()
+	nc := connect(t, startNATS(t, t.TempDir(), -1))
+	b, err := sqlite.Memory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := eventlog.Open(t.Context(), b, eventlogtest.Counters())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	ctx, stopLog := context.WithCancel(t.Context())
+	stopped := make(chan error, 1)
+	go func() { stopped <- l.Run(ctx) }()
+	add(t, l, amounts(1, 1500)...)
+	stopLog()
+	if err := <-stopped; err != nil {
+		t.Fatal(err)
+	}
+	var logs bytes.Buffer
+	r := relay.New(relay.Config{Log: l, Conn: nc, Source: source, Logger: slog.New(slog.NewTextHandler(&logs, nil))})
+	if err := r.Run(t.Context()); err != nil {
+		t.Errorf("got %v, want the relay to end by itself", err)
+	}
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := js.Stream(t.Context(), "AUTH")
+	if err != nil || s.CachedInfo().State.LastSeq != 1500 {
+		t.Errorf("got the stream %+v, %v, want 1500 messages", s.CachedInfo().State, err)
+	}
+	if strings.Contains(logs.String(), "WARN") {
+		t.Errorf("got log lines about an orderly end: %s", logs.String())
+	}
 }
