@@ -2,12 +2,17 @@ package main
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"google.golang.org/protobuf/proto"
+
+	serverv1 "github.com/paput/paput/proto/gen/paput/server/v1"
+	"github.com/paput/paput/services/eventlog"
 )
 
 // startCluster starts a NATS server of its own on a port, -1 for a free one.
@@ -40,8 +45,14 @@ func TestStopPublishesWhatWasCommitted(t *testing.T) {
 	running.awaitReady(t)
 	port := cluster.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
 	stopCluster()
-	if _, err := newVisitor(running).Register(t.Context()); err != nil {
-		t.Fatal(err)
+	event := &serverv1.ServerEvent{Event: &serverv1.ServerEvent_KeyRotated{KeyRotated: &serverv1.KeyRotated{KeyId: "x"}}}
+	for range 5 { // more than are published while the server stops anyway
+		err := running.app.events.Do(t.Context(), func(tx *eventlog.Tx) error {
+			return tx.Append("server/test", slices.Repeat([]proto.Message{event}, 1000)...)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 	startCluster(t, dir, int(port))
 	for deadline := time.Now().Add(30 * time.Second); !running.app.conn.IsConnected(); time.Sleep(time.Millisecond) {
