@@ -250,7 +250,7 @@ func (a *app) run(ctx context.Context, started func(context.Context) error) erro
 		if a.conn.IsConnected() {
 			select {
 			case <-relayed:
-			case <-time.After(publishTime):
+			case <-time.After(cmp.Or(a.cfg.publishTime, publishTime)):
 			}
 		}
 		return nil

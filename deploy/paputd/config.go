@@ -32,8 +32,8 @@ type config struct {
 	documents  bool
 	// split sends the edge's calls over HTTP instead of in process. It is no flag: tests hold both to the same table.
 	split bool
-	// readTime replaces the constant of that name in tests.
-	readTime time.Duration
+	// readTime and publishTime replace the constants of these names in tests.
+	readTime, publishTime time.Duration
 }
 
 func (c *config) addDataFlag(flags *pflag.FlagSet) {

@@ -41,7 +41,7 @@ func TestStopPublishesWhatWasCommitted(t *testing.T) {
 	dir := t.TempDir()
 	cluster, stopCluster := startCluster(t, dir, -1)
 	address := cluster.ClientURL()
-	running := start(t, t.TempDir(), false, func(c *config) { c.natsURL = address })
+	running := start(t, t.TempDir(), false, func(c *config) { c.natsURL, c.publishTime = address, time.Minute })
 	running.awaitReady(t)
 	port := cluster.Addr().(interface{ AddrPort() netip.AddrPort }).AddrPort().Port()
 	stopCluster()
