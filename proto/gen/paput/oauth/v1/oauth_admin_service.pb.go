@@ -49,9 +49,11 @@ type Client struct {
 	// When it was registered.
 	RegisterTime *timestamppb.Timestamp `protobuf:"bytes,11,opt,name=register_time,json=registerTime,proto3" json:"register_time,omitempty"`
 	// When it was last used, to the hour; absent when never.
-	UseTime       *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=use_time,json=useTime,proto3" json:"use_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UseTime *timestamppb.Timestamp `protobuf:"bytes,12,opt,name=use_time,json=useTime,proto3" json:"use_time,omitempty"`
+	// web, native, or empty when it did not say: a web application has no redirect URIs but those of https.
+	ApplicationType string `protobuf:"bytes,13,opt,name=application_type,json=applicationType,proto3" json:"application_type,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Client) Reset() {
@@ -166,6 +168,13 @@ func (x *Client) GetUseTime() *timestamppb.Timestamp {
 		return x.UseTime
 	}
 	return nil
+}
+
+func (x *Client) GetApplicationType() string {
+	if x != nil {
+		return x.ApplicationType
+	}
+	return ""
 }
 
 // CreateClientRequest describes the client; id, preregistered and the times are ignored.
@@ -549,7 +558,7 @@ var File_paput_oauth_v1_oauth_admin_service_proto protoreflect.FileDescriptor
 
 const file_paput_oauth_v1_oauth_admin_service_proto_rawDesc = "" +
 	"\n" +
-	"(paput/oauth/v1/oauth_admin_service.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18paput/tool/v1/tool.proto\"\x9a\x03\n" +
+	"(paput/oauth/v1/oauth_admin_service.proto\x12\x0epaput.oauth.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18paput/tool/v1/tool.proto\"\xc5\x03\n" +
 	"\x06Client\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1f\n" +
@@ -566,7 +575,8 @@ const file_paput_oauth_v1_oauth_admin_service_proto_rawDesc = "" +
 	"\rpreregistered\x18\n" +
 	" \x01(\bR\rpreregistered\x12?\n" +
 	"\rregister_time\x18\v \x01(\v2\x1a.google.protobuf.TimestampR\fregisterTime\x125\n" +
-	"\buse_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\auseTime\"E\n" +
+	"\buse_time\x18\f \x01(\v2\x1a.google.protobuf.TimestampR\auseTime\x12)\n" +
+	"\x10application_type\x18\r \x01(\tR\x0fapplicationType\"E\n" +
 	"\x13CreateClientRequest\x12.\n" +
 	"\x06client\x18\x01 \x01(\v2\x16.paput.oauth.v1.ClientR\x06client\"k\n" +
 	"\x14CreateClientResponse\x12.\n" +

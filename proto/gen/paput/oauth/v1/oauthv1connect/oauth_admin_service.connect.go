@@ -81,7 +81,7 @@ type OAuthAdminServiceClient interface {
 	// RotateClientSecret gives a client another secret. The one before it goes on working for a while, so that the client can
 	// be changed over; those before that end at once.
 	//
-	// Errors: not_found; failed_precondition when the client has no secret.
+	// Errors: not_found; failed_precondition when the client has no secret; invalid_argument when the time is too long.
 	RotateClientSecret(context.Context, *v1.RotateClientSecretRequest) (*v1.RotateClientSecretResponse, error)
 	// RemoveClient ends a registration, and every grant of it.
 	//
@@ -106,7 +106,7 @@ type OAuthAdminServiceHandler interface {
 	// RotateClientSecret gives a client another secret. The one before it goes on working for a while, so that the client can
 	// be changed over; those before that end at once.
 	//
-	// Errors: not_found; failed_precondition when the client has no secret.
+	// Errors: not_found; failed_precondition when the client has no secret; invalid_argument when the time is too long.
 	RotateClientSecret(context.Context, *v1.RotateClientSecretRequest) (*v1.RotateClientSecretResponse, error)
 	// RemoveClient ends a registration, and every grant of it.
 	//
