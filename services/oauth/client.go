@@ -34,6 +34,8 @@ type client struct {
 	asked   string
 	request authorizeRequest
 	fault   error
+	// assertion is what it has just authenticated with; zero for another method. Only the copy made for that request has it.
+	assertion assertion
 }
 
 var _ op.Client = (*client)(nil)
@@ -77,22 +79,26 @@ func (s *Server) findClient(ctx context.Context, id string) (*client, error) {
 }
 
 // authenticates says whether the secret is right and came the way that the client registered.
-func (c *client) authenticates(secret string, byHeader bool) bool {
+func (c *client) authenticates(secret string, byHeader bool, now time.Time) bool {
 	switch c.authMethod {
 	case string(oidc.AuthMethodNone):
 		// golang.org/x/oauth2 tries the header with an empty password first.
 		return secret == ""
 	case string(oidc.AuthMethodBasic):
-		return byHeader && c.hasSecret(secret)
+		return byHeader && c.hasSecret(secret, now)
 	case string(oidc.AuthMethodPost):
-		return !byHeader && c.hasSecret(secret)
+		return !byHeader && c.hasSecret(secret, now)
 	default:
 		return false
 	}
 }
 
-func (c *client) hasSecret(secret string) bool {
-	return subtle.ConstantTimeCompare(hashSecret(secret), c.secretHash) == 1
+// hasSecret says whether the secret is the client's, or the one before while that works. It takes as long either way.
+func (c *client) hasSecret(secret string, now time.Time) bool {
+	hash := hashSecret(secret)
+	current := subtle.ConstantTimeCompare(hash, c.secretHash)
+	previous := subtle.ConstantTimeCompare(hash, c.previousHash)
+	return current == 1 || previous == 1 && now.Before(c.previousUntil)
 }
 
 func (c *client) usesRefresh() bool { return slices.Contains(c.grantTypes, oidc.GrantTypeRefreshToken) }

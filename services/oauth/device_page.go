@@ -204,17 +204,18 @@ func (s *Server) showDeviceCode(w http.ResponseWriter, r *http.Request, person P
 
 // deviceView is what the page shows that asks whether a device may have access.
 type deviceView struct {
-	AppName  string // of the app's own choosing; empty when it gave none
-	Verified string // host whose document describes the app; empty when it registered itself
-	UserCode string
-	Email    string
-	Resource string
-	Service  string // that the access is for, when it is not this server: its host
-	Scopes   []scopeView
-	Missing  bool // no scope was ticked
-	Code     string
-	Device   string
-	Token    string
+	AppName       string // of the app's own choosing; empty when it gave none
+	Verified      string // host whose document describes the app; empty when it registered itself
+	Preregistered bool   // by the administrator
+	UserCode      string
+	Email         string
+	Resource      string
+	Service       string // that the access is for, when it is not this server: its host
+	Scopes        []scopeView
+	Missing       bool // no scope was ticked
+	Code          string
+	Device        string
+	Token         string
 	// OtherAccount is where the person signs in as somebody else and comes back.
 	OtherAccount string
 }
@@ -232,17 +233,18 @@ func (s *Server) showDevice(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	japanese := inJapanese(r)
 	return s.show(w, status, "device", japanese, deviceView{
-		AppName:  c.name,
-		Verified: c.host,
-		UserCode: showUserCode(a.userCode),
-		Email:    a.person.Email,
-		Resource: a.resource,
-		Service:  s.foreignHost(a.resource),
-		Scopes:   scopeViews(a.requested, ticked, japanese),
-		Missing:  missing,
-		Code:     a.userCode,
-		Device:   a.grantID,
-		Token:    a.token,
+		AppName:       c.name,
+		Verified:      c.host,
+		Preregistered: c.preregistered,
+		UserCode:      showUserCode(a.userCode),
+		Email:         a.person.Email,
+		Resource:      a.resource,
+		Service:       s.foreignHost(a.resource),
+		Scopes:        scopeViews(a.requested, ticked, japanese),
+		Missing:       missing,
+		Code:          a.userCode,
+		Device:        a.grantID,
+		Token:         a.token,
 
 		OtherAccount: signInPath(devicePath(showUserCode(a.userCode))) + otherAccount,
 	})

@@ -85,7 +85,7 @@ func isHostName(host string) bool {
 
 // parseDocument reads the metadata document at an address and judges it like a registration, and more strictly: it must
 // name its own address and the app, and cannot hold a secret, because everyone can read it.
-func parseDocument(id, host string, body []byte) (*client, error) {
+func parseDocument(id, host string, body []byte, allow func(scheme string) bool) (*client, error) {
 	members, err := parseMembers(body)
 	if err != nil {
 		return nil, err
@@ -104,7 +104,7 @@ func parseDocument(id, host string, body []byte) (*client, error) {
 			return nil, errors.New("token_endpoint_auth_method must be none")
 		}
 	}
-	m, err := parseMetadata(registrationOf(members))
+	m, err := parseMetadata(registrationOf(members), allow)
 	switch {
 	case err != nil:
 		return nil, err

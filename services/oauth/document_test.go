@@ -113,7 +113,7 @@ func badDocuments() map[string][2]string {
 		"empty redirect URIs":    {`{"client_id":"` + documentID + `","client_name":"App","redirect_uris":[]}`, redirect},
 		"redirect in other case": {`{"client_id":"` + documentID + `","client_name":"App","Redirect_URIs":["http://localhost/cb"]}`, redirect},
 		"http redirect URI":      {`{"client_id":"` + documentID + `","client_name":"App","redirect_uris":["http://app.example/cb"]}`, "http is only for localhost, 127.0.0.1 and [::1]: use https"},
-		"custom scheme":          {`{"client_id":"` + documentID + `","client_name":"App","redirect_uris":["app://cb"]}`, "a redirect URI begins with https://, or with http:// and localhost, 127.0.0.1 or [::1]"},
+		"custom scheme":          {`{"client_id":"` + documentID + `","client_name":"App","redirect_uris":["app://cb"]}`, "the scheme of this redirect URI is not allowed here: use https://, or http://localhost, or ask whoever runs the server to allow it"},
 		"web on loopback":        {describing(`,"application_type":"web"`), "a web application's redirect URI begins with https://"},
 		"secret":                 {describing(`,"client_secret":"x"`), secret},
 		"null secret":            {describing(`,"client_secret":null`), secret},
@@ -138,17 +138,17 @@ func badDocuments() map[string][2]string {
 func TestParseDocument(t *testing.T) {
 	t.Parallel()
 	for name, bad := range badDocuments() {
-		if _, err := parseDocument(documentID, "app.example", []byte(bad[0])); err == nil || err.Error() != bad[1] {
+		if _, err := parseDocument(documentID, "app.example", []byte(bad[0]), noScheme); err == nil || err.Error() != bad[1] {
 			t.Errorf("%s: got %v, want %s", name, err, bad[1])
 		}
 	}
 	for _, more := range []string{"", `,"token_endpoint_auth_method":"none"`, `,"jwks_uri":"http://10.0.0.1/","x":{"client_secret":1}`} {
-		c, err := parseDocument(documentID, "app.example", []byte(describing(more)))
+		c, err := parseDocument(documentID, "app.example", []byte(describing(more)), noScheme)
 		if err != nil || c.id != documentID || c.host != "app.example" || c.name != "App" || c.authMethod != "none" || !c.usesRefresh() {
 			t.Errorf("%s: got %+v, %v", more, c, err)
 		}
 	}
-	c, err := parseDocument(documentID, "app.example", []byte(describing(`,"grant_types":["authorization_code"]`)))
+	c, err := parseDocument(documentID, "app.example", []byte(describing(`,"grant_types":["authorization_code"]`)), noScheme)
 	if err != nil || c.usesRefresh() {
 		t.Errorf("without the refresh grant: got %+v, %v", c, err)
 	}
@@ -161,7 +161,7 @@ func FuzzDocument(f *testing.F) {
 		f.Add([]byte(bad[0]))
 	}
 	f.Fuzz(func(t *testing.T, body []byte) {
-		c, err := parseDocument(documentID, "app.example", body)
+		c, err := parseDocument(documentID, "app.example", body, noScheme)
 		if err != nil {
 			return
 		}
@@ -176,7 +176,7 @@ func FuzzDocument(f *testing.F) {
 			t.Fatalf("got %+v of %q", c, body)
 		}
 		for _, u := range c.redirectURIs {
-			if fault := redirectFault(u, ""); fault != "" {
+			if fault := redirectFault(u, "", noScheme); fault != "" {
 				t.Fatalf("got redirect URI %q: %s", u, fault)
 			}
 		}

@@ -40,6 +40,7 @@ type documents struct {
 	limit     *limiter
 	flights   singleflight.Group
 	slots     chan struct{}
+	allow     func(scheme string) bool // of redirect URIs
 
 	mu sync.Mutex
 	// byID holds the documents that were fetched last, those that may no longer be used without asking too. Guarded by mu.
@@ -53,7 +54,7 @@ type rememberedDocument struct {
 	used   time.Time
 }
 
-func newDocuments(transport http.RoundTripper, now func() time.Time) *documents {
+func newDocuments(transport http.RoundTripper, now func() time.Time, allow func(scheme string) bool) *documents {
 	if transport == nil {
 		transport = newEgress(nil)
 	}
@@ -62,6 +63,7 @@ func newDocuments(transport http.RoundTripper, now func() time.Time) *documents 
 		now:       now,
 		limit:     newLimiter(fetchRate, fetchBurst),
 		slots:     make(chan struct{}, fetchSlots),
+		allow:     allow,
 		byID:      make(map[string]*rememberedDocument),
 	}
 }
@@ -136,7 +138,7 @@ func (d *documents) fetch(ctx context.Context, id, host string) (*client, error)
 	case len(body) > maxDocument:
 		return nil, errors.New("the document is larger than 5 KiB")
 	}
-	c, err := parseDocument(id, host, body)
+	c, err := parseDocument(id, host, body, d.allow)
 	if err != nil {
 		return nil, err
 	}

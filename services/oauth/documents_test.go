@@ -105,7 +105,7 @@ func TestOneFetchForAllWhoAsk(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &web{released: make(chan struct{})}
-		d := newDocuments(w, time.Now)
+		d := newDocuments(w, time.Now, noScheme)
 		ctx, hangUp := context.WithCancel(t.Context())
 		wait := askAll(ctx, d, strings.Fields(strings.Repeat(documentID+" ", 50)))
 		synctest.Wait()
@@ -128,7 +128,7 @@ func TestFetchSlots(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &web{released: make(chan struct{})}
-		d := newDocuments(w, time.Now)
+		d := newDocuments(w, time.Now, noScheme)
 		wait := askAll(t.Context(), d, documentIDs(20))
 		synctest.Wait()
 		if w.hits.Load() != fetchSlots {
@@ -145,7 +145,7 @@ func TestSlowDocument(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &web{released: make(chan struct{})}
-		d := newDocuments(w, time.Now)
+		d := newDocuments(w, time.Now, noScheme)
 		began := time.Now()
 		got := askAll(t.Context(), d, documentIDs(fetchSlots))()
 		tooLong := 0
@@ -168,7 +168,7 @@ func TestNoSlot(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := &web{released: make(chan struct{})}
-		d := newDocuments(w, time.Now)
+		d := newDocuments(w, time.Now, noScheme)
 		for range fetchSlots {
 			d.slots <- struct{}{}
 		}
@@ -182,7 +182,7 @@ func TestErrorsAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	w := &web{released: make(chan struct{}), flaw: `,"client_secret":"x"`}
 	close(w.released)
-	d := newDocuments(w, time.Now)
+	d := newDocuments(w, time.Now, noScheme)
 	for i := range int64(2) {
 		if _, err := d.find(t.Context(), documentID, "a"); err == nil || w.hits.Load() != i+1 {
 			t.Errorf("got %v with %d fetches, want an error with %d", err, w.hits.Load(), i+1)
@@ -199,7 +199,7 @@ func TestFetchesAreLimitedByAsker(t *testing.T) {
 	w := &web{released: make(chan struct{})}
 	close(w.released)
 	now := start
-	d := newDocuments(w, func() time.Time { return now })
+	d := newDocuments(w, func() time.Time { return now }, noScheme)
 	for i, id := range documentIDs(fetchBurst + 1) {
 		_, err := d.find(t.Context(), id, "a")
 		if want := i >= fetchBurst; errors.Is(err, errTooManyDocuments) != want {
@@ -224,7 +224,7 @@ func TestFetchesAreLimitedByAsker(t *testing.T) {
 func TestDocumentsAreBounded(t *testing.T) {
 	t.Parallel()
 	now := start
-	d := newDocuments(nil, func() time.Time { now = now.Add(time.Millisecond); return now })
+	d := newDocuments(nil, func() time.Time { now = now.Add(time.Millisecond); return now }, noScheme)
 	d.remember(&client{id: documentID}, time.Hour)
 	for _, id := range documentIDs(2 * maxDocuments) {
 		d.remember(&client{id: id}, time.Hour)

@@ -46,6 +46,16 @@ func clientExpired(reason oauthv1.ClientExpiry) *oauthv1.ClientEvent {
 	return &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_Expired{Expired: &oauthv1.ClientExpired{Reason: reason}}}
 }
 
+func clientSecretRotated(hash []byte, previousUntil time.Time) *oauthv1.ClientEvent {
+	return &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_SecretRotated{
+		SecretRotated: &oauthv1.ClientSecretRotated{SecretHash: hash, PreviousExpireTime: timestamppb.New(previousUntil)},
+	}}
+}
+
+func clientRemoved() *oauthv1.ClientEvent {
+	return &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_Removed{Removed: &oauthv1.ClientRemoved{}}}
+}
+
 func consentGranted(e *oauthv1.ConsentGranted) *oauthv1.GrantEvent {
 	return &oauthv1.GrantEvent{Event: &oauthv1.GrantEvent_ConsentGranted{ConsentGranted: e}}
 }

@@ -186,6 +186,9 @@ func readForm(w http.ResponseWriter, r *http.Request) error {
 			return &refusal{"invalid_request", "client_id differs between the header and the body"}
 		}
 	}
+	if err := checkAssertionForm(r.PostForm); err != nil {
+		return err
+	}
 	r.Form = r.PostForm
 	if r.URL.Path != pathToken {
 		r.Form.Del("grant_type") // op would judge it everywhere
@@ -199,6 +202,22 @@ func readForm(w http.ResponseWriter, r *http.Request) error {
 	}
 	if r.Form.Get("redirect_uri") == "" {
 		r.Form.Set("redirect_uri", unsentRedirect)
+	}
+	return nil
+}
+
+// checkAssertionForm judges the parameters of an assertion (RFC 7521, section 4.2), not the assertion.
+func checkAssertionForm(form url.Values) error {
+	shown := form.Get("client_assertion") != ""
+	switch {
+	case !shown && !form.Has("client_assertion") && !form.Has("client_assertion_type"):
+		return nil
+	case !shown:
+		return &refusal{"invalid_request", "client_assertion is missing"}
+	case form.Get("client_assertion_type") != oidc.ClientAssertionTypeJWTAssertion:
+		return &refusal{"invalid_request", "client_assertion_type must be " + oidc.ClientAssertionTypeJWTAssertion}
+	case form.Has("client_secret"):
+		return &refusal{"invalid_request", "client authentication must not use more than one method"}
 	}
 	return nil
 }

@@ -17,7 +17,11 @@ type metadata struct {
 // describe makes the metadata document. Some clients read it as that of an OpenID provider and refuse one without keys,
 // subject types and signature algorithms, though there are no ID tokens.
 func (s *Server) describe() metadata {
-	methods := []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost}
+	methods := []oidc.AuthMethod{oidc.AuthMethodNone, oidc.AuthMethodBasic, oidc.AuthMethodPost, oidc.AuthMethodPrivateKeyJWT}
+	var algorithms []string
+	for _, a := range signatureAlgorithms() {
+		algorithms = append(algorithms, string(a))
+	}
 	return metadata{
 		DiscoveryConfiguration: oidc.DiscoveryConfiguration{
 			Issuer:                      s.issuer,
@@ -39,6 +43,10 @@ func (s *Server) describe() metadata {
 			RevocationEndpointAuthMethodsSupported:    methods,
 			ClientIDMetadataDocumentSupported:         !s.noDocuments,
 			CodeChallengeMethodsSupported:             []oidc.CodeChallengeMethod{oidc.CodeChallengeMethodS256},
+
+			TokenEndpointAuthSigningAlgValuesSupported:         algorithms,
+			RevocationEndpointAuthSigningAlgValuesSupported:    algorithms,
+			IntrospectionEndpointAuthSigningAlgValuesSupported: algorithms,
 		},
 		AuthorizationResponseIss: true,
 		ProtectedResources:       s.resources,

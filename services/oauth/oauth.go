@@ -30,7 +30,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"connectrpc.com/connect/v2"
 	"github.com/zitadel/oidc/v3/pkg/op"
 
 	"github.com/paput/paput/proto/gen/paput/oauth/v1/oauthv1connect"
@@ -75,6 +74,10 @@ type Config struct {
 	// Documents fetches client metadata documents, whose addresses strangers choose; nil for one that reaches nothing but
 	// port 443 of public addresses. It must not follow redirects.
 	Documents http.RoundTripper
+	// RedirectSchemes are the schemes besides https, and http on loopback, that the redirect URIs of apps may have that
+	// register themselves or have a metadata document, such as "cursor": any app on a person's computer can claim one, so
+	// there are none unless they are named here. Each must be an IsPrivateScheme.
+	RedirectSchemes []string
 	// NoDocuments turns client metadata documents off, for a server that cannot reach other sites: nothing is fetched or
 	// advertised, and apps register instead.
 	NoDocuments bool
@@ -114,6 +117,10 @@ type Server struct {
 	callers       cache[remembered]
 	known         cache[knownResources] // all of them, by the empty string
 	proofs        cache[proof]          // of clients with a secret, by credentialsKey
+	accepted      acceptedAssertions
+
+	redirectSchemes []string
+	decoys          map[string]string // key sets by algorithm
 }
 
 var (
@@ -122,16 +129,16 @@ var (
 	_ oauthv1connect.OAuthServiceHandler = (*Server)(nil)
 )
 
-// Codes translates the domain errors of the RPCs, of which there are none: what an access token is worth was found out
-// before.
-func Codes(error) (connect.Code, bool) { return 0, false }
-
 // New returns a server. It fails when the configuration makes no sense.
 func New(c Config) (*Server, error) {
 	if err := c.check(); err != nil {
 		return nil, fmt.Errorf("oauth: %w", err)
 	}
 	pages, err := parsePages()
+	if err != nil {
+		return nil, fmt.Errorf("oauth: %w", err)
+	}
+	decoys, err := newDecoys()
 	if err != nil {
 		return nil, fmt.Errorf("oauth: %w", err)
 	}
@@ -157,9 +164,12 @@ func New(c Config) (*Server, error) {
 		guesses:       newLimiter(c.GuessRate, c.GuessBurst),
 		guessesFrom:   newLimiter(c.GuessFromRate, c.GuessFromBurst),
 		polls:         newPolls(),
-		documents:     newDocuments(c.Documents, c.Now),
 		noDocuments:   c.NoDocuments,
+
+		redirectSchemes: c.RedirectSchemes,
+		decoys:          decoys,
 	}
+	s.documents = newDocuments(c.Documents, c.Now, s.allowsScheme)
 	if err := s.UseKeys(c.Key, c.EarlierKeys...); err != nil {
 		return nil, fmt.Errorf("oauth: %w", err)
 	}
@@ -179,6 +189,11 @@ func (c *Config) check() error {
 	}
 	if c.Lifetimes.Grace > 300*time.Second {
 		return fmt.Errorf("the grace time for refresh tokens is %s, at most 5m", c.Lifetimes.Grace)
+	}
+	for _, scheme := range c.RedirectSchemes {
+		if !IsPrivateScheme(scheme) {
+			return fmt.Errorf("%q is no scheme that an app may have of its own", scheme)
+		}
 	}
 	return checkPublicURL(c.PublicURL)
 }

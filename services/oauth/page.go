@@ -25,17 +25,19 @@ func inJapanese(r *http.Request) bool {
 
 // consentView is what the consent page shows.
 type consentView struct {
-	AppName  string // of the app's own choosing; empty when it gave none
-	Verified string // host whose document describes the app; empty when it registered itself
-	Email    string
-	Resource string
-	Service  string // that the access is for, when it is not this server: its host
-	Host     string // where the answer goes
-	Loopback bool
-	Scopes   []scopeView
-	Missing  bool // no scope was ticked
-	Sealed   string
-	Token    string
+	AppName       string // of the app's own choosing; empty when it gave none
+	Verified      string // host whose document describes the app; empty when it registered itself
+	Email         string
+	Resource      string
+	Service       string // that the access is for, when it is not this server: its host
+	Host          string // where the answer goes
+	Loopback      bool
+	Scheme        string // of the app that the answer goes to, in place of a host; empty for https and http
+	Preregistered bool   // by the administrator
+	Scopes        []scopeView
+	Missing       bool // no scope was ticked
+	Sealed        string
+	Token         string
 	// OtherAccount is where the person signs in as somebody else and comes back.
 	OtherAccount string
 }
@@ -49,15 +51,17 @@ type scopeView struct {
 func (s *Server) showConsent(w http.ResponseWriter, r *http.Request, status int, a asked, ticked []string, missing bool) error {
 	japanese := inJapanese(r)
 	view := consentView{
-		AppName:      a.client.name,
-		Verified:     a.client.host,
-		Email:        a.person.Email,
-		Resource:     a.Resource,
-		Scopes:       scopeViews(a.Scopes, ticked, japanese),
-		Missing:      missing,
-		Sealed:       a.sealed,
-		Token:        a.token,
-		OtherAccount: signInPath(consentPath(a.sealed)) + otherAccount,
+		AppName:       a.client.name,
+		Verified:      a.client.host,
+		Email:         a.person.Email,
+		Resource:      a.Resource,
+		Scopes:        scopeViews(a.Scopes, ticked, japanese),
+		Missing:       missing,
+		Sealed:        a.sealed,
+		Token:         a.token,
+		OtherAccount:  signInPath(consentPath(a.sealed)) + otherAccount,
+		Scheme:        privateScheme(a.RedirectURI),
+		Preregistered: a.client.preregistered,
 	}
 	view.Host, view.Loopback = redirectHost(a.RedirectURI)
 	view.Service = s.foreignHost(a.Resource)

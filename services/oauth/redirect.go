@@ -24,9 +24,9 @@ const (
 func loopbackHosts() []string { return []string{"localhost", "127.0.0.1", "[::1]"} }
 
 // redirectFault says what is wrong with a redirect URI that a client wants to register; empty when nothing is. https may
-// lead anywhere, http to the person's own computer and not for a web application. Whatever could be read in two ways is
-// refused.
-func redirectFault(raw, applicationType string) string {
+// lead anywhere, http to the person's own computer and not for a web application, a scheme of its own, where allow says so,
+// to an app. Whatever could be read in two ways is refused.
+func redirectFault(raw, applicationType string, allow func(scheme string) bool) string {
 	if raw == "" || len(raw) > maxRedirectLength {
 		return "a redirect URI has 1 to 2048 characters"
 	}
@@ -39,10 +39,14 @@ func redirectFault(raw, applicationType string) string {
 		return "a redirect URI has no fragment"
 	}
 	u, err := url.Parse(raw)
-	switch {
-	case err != nil:
+	if err != nil {
 		return "a redirect URI must be a URL"
-	case !strings.HasPrefix(raw, "https://") && !strings.HasPrefix(raw, "http://"):
+	}
+	private := IsPrivateScheme(u.Scheme)
+	switch {
+	case private && !allow(u.Scheme):
+		return "the scheme of this redirect URI is not allowed here: use https://, or http://localhost, or ask whoever runs the server to allow it"
+	case !private && !strings.HasPrefix(raw, "https://") && !strings.HasPrefix(raw, "http://"):
 		return "a redirect URI begins with https://, or with http:// and localhost, 127.0.0.1 or [::1]"
 	case u.User != nil || strings.Contains(u.Host, "@"):
 		return "a redirect URI has no user name"
@@ -50,6 +54,9 @@ func redirectFault(raw, applicationType string) string {
 		return "a redirect URI has no dot segments"
 	case carriesAnswer(u.Query()):
 		return "a redirect URI has no parameter that an answer has: code, state, iss or error"
+	}
+	if private {
+		return privateFault(u, raw, applicationType)
 	}
 	if u.Scheme == "http" {
 		switch _, _, loopback := splitLoopback(raw); {

@@ -37,7 +37,7 @@ func TestRedirectFault(t *testing.T) {
 		{"http://[::1%25lo]/cb", "", loopback},
 		{"javascript:alert(1)", "", scheme},
 		{"data:text/html,x", "", scheme},
-		{"cursor://anysphere/cb", "", scheme},
+		{"cursor://anysphere/cb", "", "the scheme of this redirect URI is not allowed here: use https://, or http://localhost, or ask whoever runs the server to allow it"},
 		{"HTTPS://app.example/cb", "", scheme},
 		{"https:app.example/cb", "", scheme},
 		{"/cb", "", scheme},
@@ -59,7 +59,7 @@ func TestRedirectFault(t *testing.T) {
 		{"https://app.example/%zz", "", "a redirect URI must be a URL"},
 	}
 	for _, tt := range tests {
-		if got := redirectFault(tt.raw, tt.kind); got != tt.want {
+		if got := redirectFault(tt.raw, tt.kind, noScheme); got != tt.want {
 			t.Errorf("redirectFault(%.60q, %q): got %q, want %q", tt.raw, tt.kind, got, tt.want)
 		}
 	}
@@ -124,7 +124,7 @@ func FuzzRedirect(f *testing.F) {
 		f.Add("http://127.0.0.1/cb", s)
 	}
 	f.Fuzz(func(t *testing.T, registered, asked string) {
-		if redirectFault(registered, "") != "" {
+		if redirectFault(registered, "", noScheme) != "" {
 			return // it could not have been registered
 		}
 		if !matchRedirect([]string{registered}, registered) {
@@ -142,7 +142,7 @@ func FuzzRedirect(f *testing.F) {
 			t.Fatalf("%q matches %q and is no URL: %v", asked, registered, err)
 		}
 		if got.Scheme != want.Scheme || got.Hostname() != want.Hostname() || got.User != nil || got.Fragment != "" ||
-			got.EscapedPath() != want.EscapedPath() || got.RawQuery != want.RawQuery || redirectFault(asked, "") != "" {
+			got.EscapedPath() != want.EscapedPath() || got.RawQuery != want.RawQuery || redirectFault(asked, "", noScheme) != "" {
 			t.Fatalf("%q matches %q", asked, registered)
 		}
 		if want.Scheme == "https" && asked != registered {
@@ -150,3 +150,5 @@ func FuzzRedirect(f *testing.F) {
 		}
 	})
 }
+
+func noScheme(string) bool { return false }

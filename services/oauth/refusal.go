@@ -103,14 +103,15 @@ var (
 // blames neither the client nor the grant, for which apps would throw away what they hold, and they know it already.
 // slow_down belongs to the polling of RFC 8628 and would have clients poll more slowly for good.
 var (
-	errServer           = &refusal{"server_error", "something went wrong here: try again"}
-	errBusy             = &refusal{"server_error", "the server cannot take this just now: try again"}
-	errTooManyDocuments = &refusal{"temporarily_unavailable", "too many metadata documents for this address: try again later"}
-	errTooManyRequests  = &refusal{"temporarily_unavailable", "too many registrations from this address: try again later"}
-	errTooManyVisits    = &refusal{"temporarily_unavailable", "too many requests from this address: try again later"}
-	errTooManyDevices   = &refusal{"temporarily_unavailable", "too many devices ask from this address: try again later"}
-	errTooManyGuesses   = &refusal{"temporarily_unavailable", "too many codes were tried: try again later"}
-	errTooManyFailures  = &refusal{"temporarily_unavailable", "too many failed requests from this address: try again later"}
+	errServer            = &refusal{"server_error", "something went wrong here: try again"}
+	errBusy              = &refusal{"server_error", "the server cannot take this just now: try again"}
+	errTooManyDocuments  = &refusal{"temporarily_unavailable", "too many metadata documents for this address: try again later"}
+	errTooManyRequests   = &refusal{"temporarily_unavailable", "too many registrations from this address: try again later"}
+	errTooManyVisits     = &refusal{"temporarily_unavailable", "too many requests from this address: try again later"}
+	errTooManyDevices    = &refusal{"temporarily_unavailable", "too many devices ask from this address: try again later"}
+	errTooManyGuesses    = &refusal{"temporarily_unavailable", "too many codes were tried: try again later"}
+	errTooManyFailures   = &refusal{"temporarily_unavailable", "too many failed requests from this address: try again later"}
+	errTooManyAssertions = &refusal{"temporarily_unavailable", "too many assertions in a short time: let them expire sooner, and use each access token until it expires"}
 )
 
 // errRegistrationToken is one answer to a wrong token and an unknown client (RFC 7592, section 2.1; RFC 6750, section 3.1).

@@ -52,8 +52,9 @@ type registered struct {
 	clientMetadata
 }
 
-// parseMetadata reads and judges a client's metadata and fills in what it left out.
-func parseMetadata(body []byte) (clientMetadata, error) {
+// parseMetadata reads and judges a client's metadata and fills in what it left out. allow says which schemes of their own
+// apps may use.
+func parseMetadata(body []byte, allow func(scheme string) bool) (clientMetadata, error) {
 	var m clientMetadata
 	if err := json.Unmarshal(body, &m); err != nil {
 		var wrong *json.UnmarshalTypeError
@@ -65,14 +66,14 @@ func parseMetadata(body []byte) (clientMetadata, error) {
 	if fault := m.metadataFault(); fault != "" {
 		return m, &refusal{invalidClientMetadata, fault}
 	}
-	if fault := m.redirectFault(); fault != "" {
+	if fault := m.redirectFault(allow); fault != "" {
 		return m, &refusal{invalidRedirectURI, fault}
 	}
 	m.complete()
 	return m, nil
 }
 
-func (m *clientMetadata) redirectFault() string {
+func (m *clientMetadata) redirectFault(allow func(scheme string) bool) string {
 	switch n := len(m.RedirectURIs); {
 	case n == 0 && m.uses(oidc.GrantTypeCode):
 		return "redirect_uris is missing"
@@ -80,7 +81,7 @@ func (m *clientMetadata) redirectFault() string {
 		return "redirect_uris has more than 10 items"
 	}
 	for _, u := range m.RedirectURIs {
-		if fault := redirectFault(u, m.ApplicationType); fault != "" {
+		if fault := redirectFault(u, m.ApplicationType, allow); fault != "" {
 			return fault
 		}
 	}
@@ -182,7 +183,7 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 		writeRefusal(w, http.StatusBadRequest, &refusal{invalidClientMetadata, "the client metadata could not be read"})
 		return
 	}
-	metadata, err := parseMetadata(body)
+	metadata, err := parseMetadata(body, s.allowsScheme)
 	if err != nil {
 		s.refuse(w, r, err)
 		return
@@ -194,6 +195,9 @@ func (s *Server) register(w http.ResponseWriter, r *http.Request) {
 	}
 	writeJSON(w, http.StatusCreated, answer)
 }
+
+// allowsScheme says whether apps that nobody registered beforehand may have redirect URIs with this scheme of their own.
+func (s *Server) allowsScheme(scheme string) bool { return slices.Contains(s.redirectSchemes, scheme) }
 
 // record keeps the client and returns what it must know.
 func (s *Server) record(ctx context.Context, m clientMetadata) (registered, error) {

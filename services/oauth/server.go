@@ -35,7 +35,7 @@ func (s *Server) VerifyAuthRequest(
 		return nil, refusing(ctx, told)
 	case err != nil:
 		return nil, s.internal(ctx, err)
-	case !matchRedirect(known.redirectURIs, r.Data.RedirectURI):
+	case !matchRedirect(known.redirectURIs, r.Data.RedirectURI), !s.mayLeadToApp(known, r.Data.RedirectURI):
 		return nil, refusing(ctx, errUnknownRedirect)
 	}
 	query, err := url.ParseQuery(r.URL.RawQuery)
@@ -125,18 +125,20 @@ func (s *Server) begin(c *client, a answerTo) (t transaction, secret string) {
 	return t, secret
 }
 
-// VerifyClient authenticates a client at the token and revocation endpoints. All that can be wrong looks the same.
+// VerifyClient authenticates a client at every endpoint where one must. All that can be wrong looks the same.
 func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCredentials]) (op.Client, error) {
-	_, byHeader := basicAuth(r.Header)
 	// At the device authorization endpoint a log-in begins.
 	exchangeFrom(ctx).authenticating = r.URL.Path != pathDevices
+	if r.Data.ClientAssertion != "" {
+		return s.verifyAssertion(ctx, r.Data.ClientID, r.Data.ClientAssertion)
+	}
 	known, err := s.findClient(ctx, r.Data.ClientID)
 	if errors.Is(err, errDocument) {
 		s.report(ctx, "client not authenticated", "cause", exchangeFrom(ctx).cause)
 		return nil, refusing(ctx, errInvalidClient)
 	}
 	if errors.Is(err, errAbsent) {
-		(&client{}).hasSecret(r.Data.ClientSecret) // as much work as for a known one
+		(&client{}).hasSecret(r.Data.ClientSecret, s.now()) // as much work as for a known one
 		return nil, refusing(ctx, errInvalidClient)
 	}
 	if told := (*refusal)(nil); errors.As(err, &told) {
@@ -145,7 +147,7 @@ func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 	if err != nil {
 		return nil, s.internal(ctx, err)
 	}
-	if r.Data.ClientAssertion != "" || !known.authenticates(r.Data.ClientSecret, byHeader) {
+	if _, byHeader := basicAuth(r.Header); !known.authenticates(r.Data.ClientSecret, byHeader, s.now()) {
 		return nil, refusing(ctx, errInvalidClient)
 	}
 	return known, nil
