@@ -21,8 +21,10 @@ import (
 
 	accountv1 "github.com/paput/paput/proto/gen/paput/account/v1"
 	"github.com/paput/paput/proto/gen/paput/account/v1/accountv1connect"
+	"github.com/paput/paput/proto/gen/paput/oauth/v1/oauthv1connect"
 	"github.com/paput/paput/proto/gen/paput/server/v1/serverv1connect"
 	"github.com/paput/paput/services/account"
+	"github.com/paput/paput/services/oauth"
 	"github.com/paput/paput/services/rpc"
 )
 
@@ -45,9 +47,10 @@ func listenSocket(ctx context.Context, file string) (net.Listener, error) {
 }
 
 // newAdministration returns the server of the RPCs for the administrator.
-func newAdministration(log *slog.Logger, accounts *account.Service, keys *keeper) *connect.Server {
-	server := rpc.NewServer(rpc.Config{Log: log, Codes: []rpc.Codes{account.Codes, keyCodes}})
+func newAdministration(log *slog.Logger, accounts *account.Service, apps *oauth.Server, keys *keeper) *connect.Server {
+	server := rpc.NewServer(rpc.Config{Log: log, Codes: []rpc.Codes{account.Codes, oauth.Codes, keyCodes}})
 	accountv1connect.RegisterAccountAdminServiceHandler(server, accounts.Admin())
+	oauthv1connect.RegisterOAuthAdminServiceHandler(server, apps.Admin())
 	serverv1connect.RegisterKeyAdminServiceHandler(server, keys)
 	return server
 }
@@ -55,9 +58,6 @@ func newAdministration(log *slog.Logger, accounts *account.Service, keys *keeper
 // administer calls fn with a client for the server that has the data directory: through its socket while it runs, in this
 // process when it does not.
 func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(context.Context, *connect.Client) error) error {
-	if err := cfg.checkAddress(); err != nil {
-		return err
-	}
 	lock, err := cfg.lockData()
 	if errors.Is(err, errInUse) {
 		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -70,23 +70,30 @@ func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(conte
 		return err
 	}
 	defer func() { _ = lock.Unlock() }()
-
+	if err := cfg.checkAddress(); err != nil {
+		return err
+	}
 	events, err := openLog(ctx, &cfg)
 	if err != nil {
 		return err
 	}
 	defer events.Close()
+	// Nothing that is administered is derived from the key, so any will do.
+	accounts, apps, err := cfg.newIdentity(events, serverKeys{newServerKey(time.Now(), "")}, log)
+	if err != nil {
+		return err
+	}
 	ground, stop := context.WithCancel(ctx)
 	done := make(chan error, 1)
 	go func() { done <- events.Run(ground) }()
-	accounts := account.New(account.Config{Log: events, PublicURL: cfg.publicURL, Now: time.Now, NewID: newID, Logger: log})
-	err = fn(ctx, connect.NewClient(connectinprocess.New(newAdministration(log, accounts, newKeeper(cfg, events, log)))))
+	err = fn(ctx, connect.NewClient(connectinprocess.New(newAdministration(log, accounts, apps, newKeeper(cfg, events, log)))))
 	stop()
 	return errors.Join(err, <-done)
 }
 
 func accountCommand(cfg *config, log *slog.Logger) *cobra.Command {
 	cmd := &cobra.Command{Use: "account", Short: "Manage the accounts of this server"}
+	cfg.addOfflineFlags(cmd.PersistentFlags())
 	cmd.AddCommand(accountAddCommand(cfg, log), accountListCommand(cfg, log))
 	return cmd
 }
@@ -130,7 +137,6 @@ It works while the server runs and while it does not.`,
 	}
 	cmd.Flags().StringVar(&email, "email", "", "the owner's e-mail address")
 	cmd.Flags().BoolVar(&passwordStdin, "password-stdin", false, "read the password from the first line of standard input")
-	cmd.Flags().StringVar(&cfg.publicURL, "public-url", "", "address that the link begins with, when the server does not run")
 	_ = cmd.MarkFlagRequired("email")
 	return cmd
 }

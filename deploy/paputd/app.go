@@ -155,15 +155,7 @@ func (a *app) connectNATS() (err error) {
 
 // wire makes the services, puts them behind the interceptors, and the edges in front of them.
 func (a *app) wire(keys serverKeys) (err error) {
-	a.accounts = account.New(account.Config{
-		Log: a.events, PublicURL: a.cfg.publicURL, Now: time.Now, NewID: newID, Logger: a.log,
-	})
-	a.oauth, err = oauth.New(oauth.Config{
-		Log: a.events, PublicURL: a.cfg.publicURL, Key: keys[0].Key, EarlierKeys: keys.earlier(), SignedIn: signedIn(a.accounts),
-		Suggest: a.accounts.Suggest, Now: time.Now, NewID: newID,
-		Logger: a.log, AccessTTL: a.cfg.accessTTL, NoDocuments: !a.cfg.documents,
-	})
-	if err != nil {
+	if a.accounts, a.oauth, err = a.cfg.newIdentity(a.events, keys, a.log); err != nil {
 		return err
 	}
 	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
@@ -180,7 +172,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	a.keys.keys = keys
 	a.keys.use = func(keys serverKeys) error { return a.oauth.UseKeys(keys[0].Key, keys.earlier()...) }
 	socket := http.NewServeMux()
-	connecthttp.Mount(socket, newAdministration(a.log, a.accounts, a.keys))
+	connecthttp.Mount(socket, newAdministration(a.log, a.accounts, a.oauth, a.keys))
 	a.admin = socket
 
 	// The one line that changes when the edge runs on another machine than the services.
@@ -211,6 +203,16 @@ func (a *app) wire(keys serverKeys) (err error) {
 		Log:   a.log,
 	})
 	return nil
+}
+
+// newIdentity makes the services that know people and apps.
+func (c *config) newIdentity(events *eventlog.Log, keys serverKeys, log *slog.Logger) (*account.Service, *oauth.Server, error) {
+	accounts := account.New(account.Config{Log: events, PublicURL: c.publicURL, Now: time.Now, NewID: newID, Logger: log})
+	server, err := oauth.New(oauth.Config{
+		Log: events, PublicURL: c.publicURL, Key: keys[0].Key, EarlierKeys: keys.earlier(), SignedIn: signedIn(accounts),
+		Suggest: accounts.Suggest, Now: time.Now, NewID: newID, Logger: log, AccessTTL: c.accessTTL, NoDocuments: !c.documents, RedirectSchemes: c.redirectSchemes,
+	})
+	return accounts, server, err
 }
 
 // signedIn lets the authorization server ask who the browser belongs to.

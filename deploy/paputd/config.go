@@ -13,6 +13,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/paput/paput/services/oauth"
 )
 
 // defaultListen is where a server without configuration is found.
@@ -30,6 +32,8 @@ type config struct {
 	logFormat  string
 	accessTTL  time.Duration
 	documents  bool
+	// redirectSchemes are those of redirect URIs that lead to apps.
+	redirectSchemes []string
 	// split sends the edge's calls over HTTP instead of in process. It is no flag: tests hold both to the same table.
 	split bool
 	// readTime and publishTime replace the constants of these names in tests.
@@ -38,6 +42,14 @@ type config struct {
 
 func (c *config) addDataFlag(flags *pflag.FlagSet) {
 	flags.StringVar(&c.data, "data", "./paput-data", "directory for everything that is kept")
+}
+
+// addOfflineFlags adds what a command must know that works with the data directory, while the server does not run: where
+// it is found when it does.
+func (c *config) addOfflineFlags(flags *pflag.FlagSet) {
+	c.addDataFlag(flags)
+	flags.StringVar(&c.listen, "listen", defaultListen, "as for serve; needed while the server does not run")
+	flags.StringVar(&c.publicURL, "public-url", "", "as for serve; needed while the server does not run")
 }
 
 func (c *config) addServeFlags(flags *pflag.FlagSet) {
@@ -50,6 +62,7 @@ func (c *config) addServeFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.natsNkey, "nats-nkey", "", "file with an NKey seed for --nats-url")
 	flags.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	flags.BoolVar(&c.documents, "client-documents", true, "let apps introduce themselves by a document on their own site, which is then fetched;\nturn it off (=false) where there is no way to the internet, and they register instead")
+	flags.StringSliceVar(&c.redirectSchemes, "redirect-schemes", nil, "schemes that apps may be sent back to besides https, such as cursor,com.example.app:\nany program on a person's computer can claim one, so name those you need only")
 	flags.DurationVar(&c.accessTTL, "access-token-ttl", 15*time.Minute, "lifetime of access tokens, 1m to 24h")
 }
 
@@ -74,6 +87,11 @@ func (c *config) check() error {
 	}
 	if c.accessTTL < time.Minute || c.accessTTL > 24*time.Hour {
 		return fmt.Errorf("--access-token-ttl %s: between 1m and 24h", c.accessTTL)
+	}
+	for _, scheme := range c.redirectSchemes {
+		if !oauth.IsPrivateScheme(scheme) {
+			return fmt.Errorf("--redirect-schemes %q: name schemes of apps' own, in lower case and without a colon, such as com.example.app", scheme)
+		}
 	}
 	return c.checkAddress()
 }

@@ -42,10 +42,8 @@ Each flag has a twin in the environment: --public-url is PAPUT_PUBLIC_URL.`,
 	}
 	quiet := slog.New(slog.NewTextHandler(logs, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	accounts := accountCommand(&cfg, quiet)
-	cfg.addDataFlag(accounts.PersistentFlags())
 	keys := keyCommand(&cfg, quiet)
 	cfg.addDataFlag(keys.PersistentFlags())
-	cfg.listen = defaultListen
 	root.AddCommand(serveCommand(logs), accounts, keys, rebuildCommand(), versionCommand())
 	return root
 }
