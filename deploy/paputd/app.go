@@ -49,9 +49,12 @@ const publishTime = 2 * time.Second
 // greetTime is how long the greeting waits for JetStream.
 const greetTime = 3 * time.Second
 
-// readTime is how long a request may take to arrive, so that nobody can hold connections for ever by sending slowly. An
-// answer may take longer.
+// readTime is how long a request may take to arrive, so that nobody can hold connections for ever by sending slowly.
 const readTime = time.Minute
+
+// writeTime is how long an answer may take from the moment that its request began to arrive: readTime, the minute that a
+// call may last, and a minute to be read. Streams are bounded message by message.
+const writeTime = 3 * time.Minute
 
 // app is a paputd with everything wired. Tests start it on port 0 as main does on 8080.
 type app struct {
@@ -187,7 +190,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	}); err != nil {
 		return err
 	}
-	tools, err := a.edge.Handler(mcp.HTTPConfig{PublicURL: a.cfg.publicURL, Tokens: oauthv1connect.NewOAuthServiceClient(client), Log: a.log})
+	tools, err := a.edge.Handler(mcp.HTTPConfig{PublicURL: a.cfg.publicURL, Now: time.Now, Tokens: oauthv1connect.NewOAuthServiceClient(client), Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -199,8 +202,10 @@ func (a *app) wire(keys serverKeys) (err error) {
 			a.oauth.Register(mux)
 			a.accounts.Register(mux)
 		},
-		Ready: func(r *http.Request) error { return a.ready(r.Context()) },
-		Log:   a.log,
+		Ready:    func(r *http.Request) error { return a.ready(r.Context()) },
+		Now:      time.Now,
+		Patience: cmp.Or(a.cfg.writeTime, writeTime),
+		Log:      a.log,
 	})
 	return nil
 }
@@ -300,6 +305,7 @@ func (a *app) serve(ctx context.Context) error {
 		BaseContext:       func(net.Listener) context.Context { return calls },
 		ReadHeaderTimeout: 10 * time.Second,
 		ReadTimeout:       cmp.Or(a.cfg.readTime, readTime),
+		WriteTimeout:      cmp.Or(a.cfg.writeTime, writeTime),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    128 << 10,
 		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),

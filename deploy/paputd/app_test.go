@@ -21,6 +21,8 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 
 	"github.com/paput/paput/deploy/visitor"
+	healthv1 "github.com/paput/paput/proto/gen/grpc/health/v1"
+	"github.com/paput/paput/proto/gen/grpc/health/v1/healthv1connect"
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
 	"github.com/paput/paput/proto/gen/paput/memo/v1/memov1connect"
 )
@@ -281,6 +283,57 @@ func TestSlowRequestEnds(t *testing.T) {
 	fmt.Fprint(conn, "POST /register HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{")
 	if _, err := io.Copy(io.Discard, conn); err != nil {
 		t.Errorf("got %v, want the server to hang up", err)
+	}
+}
+
+// TestReaderThatStops asks for pages on one connection for as long as the server takes requests, and reads none.
+func TestReaderThatStops(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), false, func(c *config) { c.writeTime = 200 * time.Millisecond })
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", strings.Replace(server.url, "http://localhost", "127.0.0.1", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+	requests := strings.Repeat("GET /assets/paput.css HTTP/1.1\r\nHost: localhost\r\n\r\n", 100)
+	_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+	for err == nil {
+		_, err = io.WriteString(conn, requests)
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the server waits for its reader for ever")
+	}
+}
+
+// TestStreamingRPCOutlivesTheBoundOnAnswers watches the server's health, which does not change, for several times as long as
+// an answer may take.
+func TestStreamingRPCOutlivesTheBoundOnAnswers(t *testing.T) {
+	t.Parallel()
+	const bound = 150 * time.Millisecond
+	server := start(t, t.TempDir(), false, func(c *config) { c.writeTime = bound })
+	http2 := new(http.Protocols)
+	http2.SetUnencryptedHTTP2(true)
+	for name, client := range map[string]*connect.Client{
+		"Connect, HTTP/1.1": connect.NewClient(connecthttp.NewTransport(http.DefaultClient, server.url)),
+		"gRPC, HTTP/2": connect.NewClient(connecthttp.NewTransport(
+			&http.Client{Transport: &http.Transport{Protocols: http2}}, server.url, connecthttp.WithGRPC())),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx, cancel := context.WithTimeout(t.Context(), 4*bound)
+			defer cancel()
+			stream, err := healthv1connect.NewHealthClient(client).Watch(ctx, &healthv1.HealthCheckRequest{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Receive(); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := stream.Receive(); connect.CodeOf(err) != connect.CodeDeadlineExceeded {
+				t.Errorf("got %v, want nothing until this side gives up", err)
+			}
+		})
 	}
 }
 

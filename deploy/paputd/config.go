@@ -36,8 +36,8 @@ type config struct {
 	redirectSchemes []string
 	// split sends the edge's calls over HTTP instead of in process. It is no flag: tests hold both to the same table.
 	split bool
-	// readTime and publishTime replace the constants of these names in tests.
-	readTime, publishTime time.Duration
+	// readTime, writeTime and publishTime replace the constants of these names in tests.
+	readTime, writeTime, publishTime time.Duration
 }
 
 func (c *config) addDataFlag(flags *pflag.FlagSet) {

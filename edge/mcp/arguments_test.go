@@ -110,7 +110,7 @@ func TestSlowService(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080"})
+	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/paput/paput/edge/mcp"
 )
@@ -15,7 +16,7 @@ import (
 // reads JSON and writes it back. The difference is what the edge costs.
 func BenchmarkCall(b *testing.B) {
 	s := newServer(b, &far{}, io.Discard)
-	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080"})
+	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now})
 	if err != nil {
 		b.Fatal(err)
 	}

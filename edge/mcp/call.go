@@ -1,12 +1,14 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"slices"
 
 	"connectrpc.com/connect/v2"
+	"github.com/mark3labs/mcp-go/mcp"
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
@@ -14,6 +16,9 @@ import (
 type caller struct {
 	// bearer goes with every RPC; empty when the client adds a token of its own.
 	bearer string
+	// account is whom the token speaks for, empty for the token of a service, which speaks for itself. client is the app
+	// or service that was given it.
+	account, client string
 	// scopes are those granted and those that they imply.
 	scopes []string
 	// local says that the caller is the person at this machine: every tool is listed and the services alone decide.
@@ -24,6 +29,13 @@ type caller struct {
 func (c *caller) may(scope string) bool {
 	return c.local || scope == "" || scope == "authenticated" || slices.Contains(c.scopes, scope)
 }
+
+// sees says whether the caller is told of what scope allows. Where there is a person, everything: models call only what
+// they are told of, and only a call lets the client ask its person to allow more. What a service may do is settled.
+func (c *caller) sees(scope string) bool { return c.account != "" || c.may(scope) }
+
+// owner is whom the caller's streams are counted for.
+func (c *caller) owner() string { return cmp.Or(c.account, c.client) }
 
 // errToken says that a service did not accept the caller's token.
 var errToken = errors.New("the access token is unknown, expired or revoked")
@@ -161,15 +173,38 @@ func (t *tool) foundNothing(response protoreflect.Message) bool {
 
 // appendFailure appends a result that says what went wrong.
 func (s *Server) appendFailure(dst []byte, text string, modern bool) []byte {
+	return s.appendTail(appendFault(dst, text), modern)
+}
+
+// appendFault appends a result that says what went wrong, all but its end.
+func appendFault(dst []byte, text string) []byte {
 	dst = append(dst, `{"content":[{"type":"text","text":`...)
-	dst = appendQuoted(dst, text)
-	return s.appendTail(append(dst, `}],"isError":true`...), modern)
+	return append(appendQuoted(dst, text), `}],"isError":true`...)
 }
 
 // appendTail closes a result; from 2026-07-28 on each says that it is complete and whose it is.
 func (s *Server) appendTail(dst []byte, modern bool) []byte {
 	if modern {
-		dst = append(dst, s.modernTail...)
+		dst = append(append(append(dst, modernHead...), s.identity...), '}')
 	}
 	return append(dst, '}')
+}
+
+// modernHead is what comes before the server's identity in a result.
+const modernHead = `,"resultType":"complete","_meta":{"` + mcp.MetaKeyServerInfo + `":`
+
+// challengeKey is where ChatGPT looks, in the _meta of a result, for the challenge that a failed call would have brought in
+// its headers (OpenAI Apps SDK, Reference).
+const challengeKey = "mcp/www_authenticate"
+
+// appendChallenged appends a result that says what went wrong and by what challenge the client can mend it.
+func (s *Server) appendChallenged(dst []byte, text, challenge string, modern bool) []byte {
+	dst = appendFault(dst, text)
+	if modern {
+		dst = append(append(append(dst, modernHead...), s.identity...), ',')
+	} else {
+		dst = append(dst, `,"_meta":{`...)
+	}
+	dst = append(dst, `"`+challengeKey+`":[`...)
+	return append(appendQuoted(dst, challenge), "]}}"...)
 }

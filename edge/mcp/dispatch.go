@@ -115,19 +115,19 @@ func (s *Server) fault(ctx context.Context, m *message, e mcp.JSONRPCErrorDetail
 
 type callerKey struct{}
 
-// allowed leaves those tools that the caller's scopes allow.
-func (s *Server) allowed(ctx context.Context, tools []mcp.Tool) []mcp.Tool {
+// listed leaves those tools that the caller is told of.
+func (s *Server) listed(ctx context.Context, tools []mcp.Tool) []mcp.Tool {
 	c, _ := ctx.Value(callerKey{}).(*caller)
 	if c == nil {
 		return nil
 	}
-	allowed := tools[:0]
+	listed := tools[:0]
 	for _, t := range tools {
-		if rpc := s.tools[t.Name]; rpc == nil || c.may(rpc.scope) {
-			allowed = append(allowed, t)
+		if rpc := s.tools[t.Name]; rpc == nil || c.sees(rpc.scope) {
+			listed = append(listed, t)
 		}
 	}
-	return allowed
+	return listed
 }
 
 // listCache keeps the lists of tools as they are sent: there are as many as sets of scopes.
@@ -137,8 +137,8 @@ type listCache struct {
 }
 
 type listKey struct {
-	modern bool
-	// scopes has a bit for each of Server.scopes that the caller's allow.
+	modern, local bool
+	// scopes has a bit for each of Server.scopes whose tools the caller is told of.
 	scopes uint64
 }
 
@@ -164,9 +164,9 @@ func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) (
 	}); err != nil {
 		return nil, &rpcError{code: mcp.INVALID_PARAMS, text: err.Error()}, nil
 	}
-	key := listKey{modern: modern}
+	key := listKey{modern: modern, local: c.local}
 	for i, scope := range s.scopes {
-		if c.may(scope) {
+		if c.sees(scope) {
 			key.scopes |= 1 << i
 		}
 	}
@@ -180,10 +180,43 @@ func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) (
 	if fault != nil || err != nil {
 		return nil, fault, err
 	}
+	if !c.local {
+		if list, err = s.withSchemes(list); err != nil {
+			return nil, &rpcError{code: mcp.INTERNAL_ERROR, text: s.internal(ctx, m.method, err)}, nil
+		}
+	}
 	s.lists.mu.Lock()
 	defer s.lists.mu.Unlock()
 	s.lists.of[key] = list
 	return list, nil, nil
+}
+
+// withSchemes adds to each tool of a list what a token must allow for it, as ChatGPT reads it to know when to ask its user
+// (OpenAI Apps SDK, Authentication). It stands in two places: libraries between here and there may know only _meta.
+func (s *Server) withSchemes(list []byte) ([]byte, error) {
+	var result map[string]json.RawMessage
+	if err := json.Unmarshal(list, &result); err != nil {
+		return nil, err
+	}
+	var tools []map[string]json.RawMessage
+	if err := json.Unmarshal(result["tools"], &tools); err != nil {
+		return nil, err
+	}
+	for _, about := range tools {
+		var name string
+		if err := json.Unmarshal(about["name"], &name); err != nil {
+			return nil, err
+		}
+		if t := s.tools[name]; t != nil {
+			about["securitySchemes"] = t.schemes
+			about["_meta"] = fmt.Appendf(nil, `{"securitySchemes":%s}`, t.schemes)
+		}
+	}
+	var err error
+	if result["tools"], err = json.Marshal(tools); err != nil {
+		return nil, err
+	}
+	return json.Marshal(result)
 }
 
 // A session is what mcp-go knows of the sender of one request.

@@ -34,7 +34,9 @@ const (
 	bobToken    = "paput_at_bob"
 	readerToken = "paput_at_reader"
 	otherToken  = "paput_at_other_resource"
-	brokenToken = "paput_at_broken"
+	// serviceToken speaks for no account.
+	serviceToken = "paput_at_service"
+	brokenToken  = "paput_at_broken"
 	// oddToken would be Alice's, were it a token by its syntax.
 	oddToken = "paput_at_odd token"
 )
@@ -53,11 +55,12 @@ type far struct {
 func grants() map[string]rpc.Caller {
 	const resource = "http://localhost:8080"
 	return map[string]rpc.Caller{
-		aliceToken:  {AccountID: "acct_alice", Scopes: []string{"paput.read", "paput.write"}, Resource: resource},
-		oddToken:    {AccountID: "acct_alice", Scopes: []string{"paput.read"}, Resource: resource},
-		bobToken:    {AccountID: "acct_bob", Scopes: []string{"paput.write"}, Resource: resource + "/mcp"},
-		readerToken: {AccountID: "acct_reader", Scopes: []string{"paput.read"}, Resource: resource + "/"},
-		otherToken:  {AccountID: "acct_other", Scopes: []string{"paput.write"}, Resource: "https://elsewhere.example"},
+		aliceToken:   {AccountID: "acct_alice", Scopes: []string{"paput.read", "paput.write"}, Resource: resource},
+		oddToken:     {AccountID: "acct_alice", Scopes: []string{"paput.read"}, Resource: resource},
+		bobToken:     {AccountID: "acct_bob", Scopes: []string{"paput.write"}, Resource: resource + "/mcp"},
+		readerToken:  {AccountID: "acct_reader", Scopes: []string{"paput.read"}, Resource: resource + "/"},
+		serviceToken: {ClientID: "client_service", Scopes: []string{"paput.read"}, Resource: resource},
+		otherToken:   {AccountID: "acct_other", Scopes: []string{"paput.write"}, Resource: "https://elsewhere.example"},
 	}
 }
 
@@ -80,7 +83,7 @@ func (f *far) Authenticate(_ context.Context, token string) (rpc.Caller, error) 
 
 func (f *far) GetToken(ctx context.Context, _ *oauthv1.GetTokenRequest) (*oauthv1.GetTokenResponse, error) {
 	c := rpc.CallerFrom(ctx)
-	return &oauthv1.GetTokenResponse{AccountId: c.AccountID, Scopes: c.Scopes, AllowedScopes: c.Allowed(), Resource: c.Resource}, nil
+	return &oauthv1.GetTokenResponse{AccountId: c.AccountID, ClientId: c.ClientID, Scopes: c.Scopes, AllowedScopes: c.Allowed(), Resource: c.Resource}, nil
 }
 
 // CreateMemos refuses each memo without a title.
@@ -206,7 +209,7 @@ func start(t testing.TB, change ...func(*mcp.HTTPConfig)) *site {
 	t.Helper()
 	st := &site{far: &far{updated: make(chan *memov1.UpdateMemoRequest, 8), revoked: make(chan struct{})}, log: &bytes.Buffer{}}
 	st.s = newServer(t, st.far, st.log)
-	c := mcp.HTTPConfig{PublicURL: "http://localhost:8080", KeepAlive: 20 * time.Millisecond}
+	c := mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 20 * time.Millisecond}
 	for _, f := range change {
 		f(&c)
 	}

@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -21,12 +22,21 @@ import (
 // DefaultMaxBody is how large a message may be, in bytes.
 const DefaultMaxBody = 5 << 20
 
-// HTTPConfig is what the Streamable HTTP transport needs. Only PublicURL is required.
+// DefaultMaxStreams is how many streams the clients of one account may hold open at once. A person has a few machines, on
+// each of which a few clients listen.
+const DefaultMaxStreams = 32
+
+// defaultPatience is how long a client may take to read one event of a stream.
+const defaultPatience = 30 * time.Second
+
+// HTTPConfig is what the Streamable HTTP transport needs. Only PublicURL and Now are required.
 type HTTPConfig struct {
 	// PublicURL is the address that people give to their clients, such as https://mcp.example.com. The endpoint is that
 	// URL itself and its /mcp; the Host and Origin of requests are checked against it. Loopback addresses of any port
 	// stand for each other.
 	PublicURL string
+	// Now tells the time.
+	Now func() time.Time
 	// Tokens says what a caller's token is worth; nil means to ask through the server's own Client.
 	Tokens oauthv1connect.OAuthServiceClient
 	// Hosts and Origins are allowed besides those of PublicURL: "paput.internal:8080", "https://inspector.example.com".
@@ -38,6 +48,11 @@ type HTTPConfig struct {
 	// KeepAlive is the time between two signs of life on an open stream; 0 means 20 seconds. At each the token is looked
 	// up again, and the stream ends with it.
 	KeepAlive time.Duration
+	// Patience is how long a client may take to read one event of a stream before the stream ends; 0 means 30 seconds.
+	// Other answers are bounded by http.Server.WriteTimeout.
+	Patience time.Duration
+	// MaxStreams bounds the open streams of an account; 0 means DefaultMaxStreams.
+	MaxStreams int
 	// Log replaces the server's own.
 	Log *slog.Logger
 }
@@ -48,13 +63,15 @@ type handler struct {
 	log       *slog.Logger
 	tokens    oauthv1connect.OAuthServiceClient
 	gate      gate
-	base      string
 	resources []string
-	// metadata are the addresses of the protected-resource metadata of the URL itself and of its /mcp.
-	metadata  [2]string
+	// metadata are the addresses of the protected-resource metadata, by the paths that the endpoint has.
+	metadata  map[string]string
 	scope     string
 	maxBody   int64
+	now       func() time.Time
 	keepAlive time.Duration
+	patience  time.Duration
+	listeners listeners
 }
 
 // Handler returns the handler of the endpoint. It answers at the path of PublicURL and at its /mcp, with or without a slash
@@ -71,21 +88,32 @@ func (s *Server) Handler(c HTTPConfig) (http.Handler, error) {
 	if err != nil || public.Host == "" || public.Scheme != "http" && public.Scheme != "https" {
 		return nil, fmt.Errorf("mcp: the public URL %q is not of the form https://host", c.PublicURL)
 	}
+	if c.Now == nil {
+		return nil, errors.New("mcp: Now is required")
+	}
 	h := &handler{
 		s:         s,
 		log:       c.Log,
 		tokens:    c.Tokens,
 		gate:      newGate(public, c.Hosts, c.Origins),
-		base:      strings.TrimSuffix(public.Path, "/"),
 		scope:     c.ChallengeScope,
 		maxBody:   c.MaxBody,
-		keepAlive: c.KeepAlive,
+		now:       c.Now,
+		keepAlive: cmp.Or(c.KeepAlive, 20*time.Second),
+		patience:  cmp.Or(c.Patience, defaultPatience),
+		listeners: listeners{most: cmp.Or(c.MaxStreams, DefaultMaxStreams), open: make(map[string]int)},
 	}
-	origin := public.Scheme + "://" + public.Host
-	h.resources = []string{origin + h.base, origin + h.base + "/mcp"}
-	for i, path := range []string{h.base, h.base + "/mcp"} {
-		// RFC 9728, section 3.1: the well-known part goes between host and path.
-		h.metadata[i] = origin + "/.well-known/oauth-protected-resource" + path
+	origin, base := public.Scheme+"://"+public.Host, strings.TrimSuffix(public.Path, "/")
+	h.resources = []string{origin + base, origin + base + "/mcp"}
+	h.metadata = make(map[string]string)
+	for _, path := range []string{base, base + "/", base + "/mcp", base + "/mcp/"} {
+		after := path
+		if path == "/" {
+			after = ""
+		}
+		// RFC 9728, section 3.1: the well-known part goes between the host and a path that is more than a slash. Each
+		// spelling of the endpoint has a document of its own, which names exactly what the client was told (section 3.3).
+		h.metadata[path] = origin + "/.well-known/oauth-protected-resource" + after
 	}
 	if h.log == nil {
 		h.log = s.log
@@ -98,9 +126,6 @@ func (s *Server) Handler(c HTTPConfig) (http.Handler, error) {
 	}
 	if h.maxBody == 0 {
 		h.maxBody = DefaultMaxBody
-	}
-	if h.keepAlive == 0 {
-		h.keepAlive = 20 * time.Second
 	}
 	return h, nil
 }
@@ -118,6 +143,10 @@ func (h *handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}()
 	x.serve()
+	if x.streaming {
+		// What is left of the stream, its end, is sent when this returns.
+		x.hurry()
+	}
 }
 
 // An exchange is one HTTP request and its answer.
@@ -128,6 +157,8 @@ type exchange struct {
 	// metadata is where the client reads how to get a token for what it asked for.
 	metadata string
 	started  bool
+	// streaming says that the answer is a stream of events.
+	streaming bool
 }
 
 func (x *exchange) serve() {
@@ -160,18 +191,11 @@ func (x *exchange) serve() {
 }
 
 // find answers 404 for a path that is not the endpoint.
-func (x *exchange) find() bool {
-	path := strings.TrimSuffix(x.r.URL.Path, "/")
-	switch path {
-	case x.h.base:
-		x.metadata = x.h.metadata[0]
-	case x.h.base + "/mcp":
-		x.metadata = x.h.metadata[1]
-	default:
+func (x *exchange) find() (ok bool) {
+	if x.metadata, ok = x.h.metadata[x.r.URL.Path]; !ok {
 		http.NotFound(x.w, x.r)
-		return false
 	}
-	return true
+	return ok
 }
 
 // read reads the body, up to its bound.
@@ -247,11 +271,11 @@ func (x *exchange) message(body []byte, c *caller) {
 	defer x.h.s.buffers.put(answer)
 	out, code, err := x.h.s.answer(ctx, *answer, &m, c, modern, nil)
 	*answer = out
-	x.reply(out, code, err, modern)
+	x.reply(&m, out, code, err, modern)
 }
 
 // reply sends the outcome of Server.answer.
-func (x *exchange) reply(answer []byte, code int, err error, modern bool) {
+func (x *exchange) reply(m *message, answer []byte, code int, err error, modern bool) {
 	var scope scopeError
 	switch {
 	case err == nil:
@@ -259,7 +283,7 @@ func (x *exchange) reply(answer []byte, code int, err error, modern bool) {
 	case errors.Is(err, errToken):
 		x.invalidToken()
 	case errors.As(err, &scope):
-		x.insufficientScope(scope)
+		x.insufficientScope(m, scope, modern)
 	default:
 		// The client has gone.
 		panic(http.ErrAbortHandler)

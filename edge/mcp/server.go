@@ -69,13 +69,13 @@ type Server struct {
 	newID       func(prefix string) string
 	callTimeout time.Duration
 	tools       map[string]*tool
-	// scopes are those that any tool demands; a caller is told of the tools that its own allow.
+	// scopes are those that any tool demands.
 	scopes  []string
 	lists   listCache
 	buffers buffers
-	// modernTail is what each result of the newer era ends with.
-	modernTail []byte
-	sessions   atomic.Uint64
+	// identity is what each result of the newer era says of this server, as JSON.
+	identity []byte
+	sessions atomic.Uint64
 	// closing is closed by Shutdown.
 	closing  chan struct{}
 	shutdown sync.Once
@@ -116,13 +116,12 @@ func New(c Config) (*Server, error) {
 		server.WithToolCapabilities(false),
 		server.WithCacheHints(cacheTTLMillis, mcp.CacheScopePrivate),
 		server.WithMethodCacheHints(mcp.MethodServerDiscover, cacheTTLMillis, mcp.CacheScopePublic),
-		server.WithToolFilter(s.allowed),
+		server.WithToolFilter(s.listed),
 	)
-	identity, err := json.Marshal(mcp.Implementation{Name: "paput", Version: c.Version, Title: "Paput"})
-	if err != nil {
+	var err error
+	if s.identity, err = json.Marshal(mcp.Implementation{Name: "paput", Version: c.Version, Title: "Paput"}); err != nil {
 		return nil, fmt.Errorf("mcp: %w", err)
 	}
-	s.modernTail = fmt.Appendf(nil, `,"resultType":"complete","_meta":{%q:%s}`, mcp.MetaKeyServerInfo, identity)
 	for _, service := range c.Services {
 		if err := s.addService(service); err != nil {
 			return nil, fmt.Errorf("mcp: %w", err)

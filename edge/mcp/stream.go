@@ -3,11 +3,48 @@ package mcp
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
+	"strconv"
+	"sync"
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
+
+// tooManyStreams is the JSON-RPC code for a stream too many, one of those that an implementation chooses (JSON-RPC 2.0,
+// section 5.1).
+const tooManyStreams = -32000
+
+// listeners counts the open streams of each account or, for tokens that are nobody's, of each client. Each is a connection
+// and memory for as long as its client likes.
+type listeners struct {
+	most int
+
+	mu sync.Mutex // guards open
+	// open has no zeros.
+	open map[string]int
+}
+
+// enter counts a stream in; it says no when there are as many as may be.
+func (l *listeners) enter(owner string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[owner] >= l.most {
+		return false
+	}
+	l.open[owner]++
+	return true
+}
+
+// leave counts out a stream that enter counted in.
+func (l *listeners) leave(owner string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.open[owner]--; l.open[owner] == 0 {
+		delete(l.open, owner)
+	}
+}
 
 // startStream begins an answer of many events.
 func (x *exchange) startStream() {
@@ -16,23 +53,33 @@ func (x *exchange) startStream() {
 	header.Set("Cache-Control", "no-store")
 	// Proxies would otherwise hold the events back.
 	header.Set("X-Accel-Buffering", "no")
-	// A stream outlives the server's bound on writing an answer.
-	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
+	x.streaming = true
+	x.takeTime()
 	x.start(http.StatusOK)
+}
+
+// hurry bounds the writing that follows: a client that does not read may not hold on to an answer for ever.
+func (x *exchange) hurry() {
+	_ = http.NewResponseController(x.w).SetWriteDeadline(x.h.now().Add(x.h.patience))
+}
+
+// takeTime lifts the bound on writing, the server's own too, while there is nothing to write.
+func (x *exchange) takeTime() {
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Time{})
 }
 
 // event sends one message of a stream.
 func (x *exchange) event(message []byte) error {
-	event := append(append([]byte("event: message\ndata: "), message...), "\n\n"...)
-	if _, err := x.w.Write(event); err != nil {
-		return err
-	}
-	return http.NewResponseController(x.w).Flush()
+	return x.push(append(append([]byte("event: message\ndata: "), message...), "\n\n"...))
 }
 
 // alive sends a comment, so that nothing between here and the client takes the stream for dead.
-func (x *exchange) alive() error {
-	if _, err := x.w.Write([]byte(": alive\n\n")); err != nil {
+func (x *exchange) alive() error { return x.push([]byte(": alive\n\n")) }
+
+func (x *exchange) push(event []byte) error {
+	x.hurry()
+	defer x.takeTime()
+	if _, err := x.w.Write(event); err != nil {
 		return err
 	}
 	return http.NewResponseController(x.w).Flush()
@@ -45,7 +92,7 @@ func (x *exchange) stream(ctx context.Context, m *message, c *caller, modern boo
 	answer, code, err := x.h.s.answerWithNotes(ctx, m, c, modern, func(note mcp.JSONRPCNotification) { x.note(note, streams) })
 	switch {
 	case !x.started:
-		x.reply(answer, code, err, modern)
+		x.reply(m, answer, code, err, modern)
 	case err != nil:
 		panic(http.ErrAbortHandler)
 	default:
@@ -69,6 +116,16 @@ func (x *exchange) note(note mcp.JSONRPCNotification, streams bool) {
 // server runs, so the acknowledged filter is empty and nothing but signs of life follows. The stream ends with the client,
 // with its token, or with the server, which then says so.
 func (x *exchange) listen(m *message, c *caller) {
+	if !x.h.listeners.enter(c.owner()) {
+		// By then the stream of a client that has died has been noticed.
+		x.w.Header().Set("Retry-After", strconv.Itoa(int((x.h.keepAlive+x.h.patience).Seconds())+1))
+		x.fail(http.StatusTooManyRequests, m.id, &rpcError{
+			code: tooManyStreams,
+			text: fmt.Sprintf("%d streams of this account are open, and there may be no more: close one, or do without", x.h.listeners.most),
+		})
+		return
+	}
+	defer x.h.listeners.leave(c.owner())
 	x.startStream()
 	if x.event(acknowledgement(m.id)) != nil {
 		return

@@ -6,6 +6,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -54,7 +56,7 @@ func next(t *testing.T, lines <-chan string) string {
 func TestListenOutlivesTheBoundsOfTheServer(t *testing.T) {
 	t.Parallel()
 	st := start(t)
-	h, err := st.s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", KeepAlive: 20 * time.Millisecond})
+	h, err := st.s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -71,6 +73,104 @@ func TestListenOutlivesTheBoundsOfTheServer(t *testing.T) {
 		}
 	}
 }
+
+// TestStreamsOfAnAccount opens as many streams as an account may have, which leaves others theirs.
+func TestStreamsOfAnAccount(t *testing.T) {
+	t.Parallel()
+	const most = 3
+	st := start(t, func(c *mcp.HTTPConfig) { c.MaxStreams, c.KeepAlive = most, time.Hour })
+	ctx, cancel := context.WithCancel(t.Context())
+	var opened []<-chan string
+	for range most {
+		res, lines := st.listen(t, ctx, "1")
+		if res.status != 200 {
+			t.Fatalf("got %d, want 200", res.status)
+		}
+		next(t, lines)
+		opened = append(opened, lines)
+	}
+	listen := fmt.Sprintf(`{"jsonrpc":"2.0","id":"x","method":"subscriptions/listen","params":{"notifications":{},%s}}`, modernMeta)
+	headers := []string{"Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen"}
+	res := st.send(t, "POST", "/mcp", listen, headers...)
+	want := rpcFailure(`"x"`, -32000, "3 streams of this account are open, and there may be no more: close one, or do without")
+	if res.status != 429 || res.header.Get("Retry-After") != "3631" || res.header.Get("Content-Type") != "application/json" || res.body != want {
+		t.Errorf("one more: got %d %v %s, want 429 %s", res.status, res.header, res.body, want)
+	}
+	if res := st.send(t, "POST", "/", ping); res.status != 200 {
+		t.Errorf("a call of the same account: got %d, want 200", res.status)
+	}
+	other, err := st.try(ctx, "POST", "/", listen, append(headers, "Authorization", "Bearer "+bobToken)...)
+	if err != nil || other.StatusCode != http.StatusOK {
+		t.Fatalf("another account: got %v %v, want 200", other, err)
+	}
+	other.Body.Close()
+
+	cancel()
+	for _, lines := range opened {
+		for range lines { //nolint:revive // to its end
+		}
+	}
+	// The server learns of it a little later.
+	for range 200 {
+		res, err := st.try(t.Context(), "POST", "/", listen, headers...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		res.Body.Close()
+		if res.StatusCode == http.StatusOK {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	t.Error("no stream can be opened after all were closed")
+}
+
+// TestListenerThatDoesNotRead holds a stream open and leaves unread what comes, on a connection that holds nothing back.
+func TestListenerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	st := start(t)
+	h, err := st.s.Handler(mcp.HTTPConfig{
+		PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 10 * time.Millisecond, Patience: 50 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan struct{})
+	ours, theirs := net.Pipe()
+	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer close(ended)
+		h.ServeHTTP(w, r)
+	})}
+	pipe := make(pipeListener, 1)
+	pipe <- theirs
+	go func() { _ = web.Serve(pipe) }()
+	t.Cleanup(func() { _ = web.Close() })
+
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{},%s}}`, modernMeta)
+	_ = ours.SetDeadline(time.Now().Add(5 * time.Second))
+	fmt.Fprintf(ours, "POST / HTTP/1.1\r\nHost: localhost:8080\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
+		"Accept: text/event-stream\r\nMcp-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: %d\r\n\r\n%s", aliceToken, len(body), body)
+	lines := bufio.NewScanner(ours)
+	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") { //nolint:revive // to the first event
+	}
+	select {
+	case <-ended:
+	case <-time.After(5 * time.Second):
+		t.Error("the stream is held open")
+	}
+}
+
+// pipeListener accepts the connections sent to it.
+type pipeListener chan net.Conn
+
+func (l pipeListener) Accept() (net.Conn, error) {
+	if c, ok := <-l; ok {
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+func (l pipeListener) Close() error   { close(l); return nil }
+func (l pipeListener) Addr() net.Addr { return &net.UnixAddr{} }
 
 func TestListen(t *testing.T) {
 	t.Parallel()

@@ -17,12 +17,12 @@ import (
 func (x *exchange) authenticate() (*caller, bool) {
 	if x.r.URL.RawQuery != "" && x.r.URL.Query().Has("access_token") {
 		// RFC 6750, section 2.3, allows it; OAuth 2.1 does not, because URLs end up in logs.
-		x.challenge(http.StatusBadRequest, "invalid_request", "a token does not belong in the URL: send it in the Authorization header", "")
+		x.challenge(http.StatusBadRequest, "invalid_request", "a token does not belong in the URL: send it in the Authorization header")
 		return nil, false
 	}
 	values := x.r.Header.Values("Authorization")
 	if len(values) > 1 {
-		x.challenge(http.StatusBadRequest, "invalid_request", "send one Authorization header", "")
+		x.challenge(http.StatusBadRequest, "invalid_request", "send one Authorization header")
 		return nil, false
 	}
 	var kind, token string
@@ -30,7 +30,7 @@ func (x *exchange) authenticate() (*caller, bool) {
 		kind, token, _ = strings.Cut(values[0], " ")
 	}
 	if !strings.EqualFold(kind, "Bearer") {
-		x.challenge(http.StatusUnauthorized, "", "", "")
+		x.challenge(http.StatusUnauthorized, "", "")
 		return nil, false
 	}
 	c, err := x.h.lookUp(x.r.Context(), token)
@@ -66,7 +66,9 @@ func (h *handler) lookUp(ctx context.Context, token string) (*caller, error) {
 	if !slices.Contains(h.resources, strings.TrimSuffix(found.GetResource(), "/")) {
 		return nil, connect.NewError(connect.CodeUnauthenticated, "the token is for another resource")
 	}
-	return &caller{bearer: token, scopes: found.GetAllowedScopes()}, nil
+	return &caller{
+		bearer: token, account: found.GetAccountId(), client: found.GetClientId(), scopes: found.GetAllowedScopes(),
+	}, nil
 }
 
 // isToken says whether s has the syntax of RFC 6750, section 2.1.
@@ -83,28 +85,42 @@ func isToken(s string) bool {
 }
 
 func (x *exchange) invalidToken() {
-	x.challenge(http.StatusUnauthorized, "invalid_token", errToken.Error(), "")
+	x.challenge(http.StatusUnauthorized, "invalid_token", errToken.Error())
 }
 
-// insufficientScope tells the client what to ask its user for (RFC 6750, section 3.1).
-func (x *exchange) insufficientScope(e scopeError) {
-	x.challenge(http.StatusForbidden, "insufficient_scope", e.Error(), e.scope)
+// insufficientScope tells the client what to ask its user for (RFC 6750, section 3.1): all that the call needs and nothing
+// else. A client adds it to what it has (MCP 2026-07-28, step-up); one that asks for it alone loses nothing that a tool needs,
+// because each scope implies the lesser ones. The body is the result of the call, for whoever has no eye for headers.
+func (x *exchange) insufficientScope(m *message, e scopeError, modern bool) {
+	value := x.challengeOf("insufficient_scope", e.Error(), e.scope)
+	body := append(appendHead(nil, m.id), `,"result":`...)
+	body = append(x.h.s.appendChallenged(body, e.Error(), value, modern), '}')
+	x.refuse(http.StatusForbidden, value, body)
 }
 
-// challenge answers with a WWW-Authenticate header (RFC 6750, section 3; RFC 9728, section 5.1). A request without a token
-// is told no error, only where to get one.
-func (x *exchange) challenge(status int, code, description, scope string) {
-	if scope == "" {
-		scope = x.h.scope
-	}
-	value, body := "Bearer ", []byte(`{"error":"unauthorized","error_description":"an access token is needed"}`)
+// challenge answers that a token, or another one, is needed. A request without a token is told no error, only where to get
+// one (RFC 6750, section 3.1).
+func (x *exchange) challenge(status int, code, description string) {
+	body := []byte(`{"error":"unauthorized","error_description":"an access token is needed"}`)
 	if code != "" {
-		value += fmt.Sprintf("error=%q, error_description=%q, ", code, description)
 		body = appendQuoted(append(appendQuoted([]byte(`{"error":`), code), `,"error_description":`...), description)
 		body = append(body, '}')
 	}
+	x.refuse(status, x.challengeOf(code, description, x.h.scope), body)
+}
+
+// challengeOf is the value of a WWW-Authenticate header (RFC 6750, section 3; RFC 9728, section 5.1).
+func (x *exchange) challengeOf(code, description, scope string) string {
+	value := "Bearer "
+	if code != "" {
+		value += fmt.Sprintf("error=%q, error_description=%q, ", code, description)
+	}
+	return value + fmt.Sprintf("resource_metadata=%q, scope=%q", x.metadata, scope)
+}
+
+func (x *exchange) refuse(status int, challenge string, body []byte) {
 	header := x.w.Header()
-	header.Set("WWW-Authenticate", value+fmt.Sprintf("resource_metadata=%q, scope=%q", x.metadata, scope))
+	header.Set("WWW-Authenticate", challenge)
 	header.Set("Content-Type", "application/json")
 	header.Set("Cache-Control", "no-store")
 	x.start(status)

@@ -22,7 +22,9 @@ import (
 type tool struct {
 	name string
 	// scope is what a caller's token must allow.
-	scope    string
+	scope string
+	// schemes says the same to clients, as JSON.
+	schemes  json.RawMessage
 	spec     connect.Spec
 	request  protoreflect.MessageType
 	response protoreflect.MessageType
@@ -64,8 +66,9 @@ func newTool(m protoreflect.MethodDescriptor) (*tool, error) {
 		return nil, err
 	}
 	t := &tool{
-		name:  about.GetName(),
-		scope: method.GetScope(),
+		name:    about.GetName(),
+		scope:   method.GetScope(),
+		schemes: schemesOf(method.GetScope()),
 		spec: connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
 			IdempotencyLevel: connect.IdempotencyLevel(idempotency),
@@ -91,6 +94,14 @@ func newTool(m protoreflect.MethodDescriptor) (*tool, error) {
 		}),
 	}
 	return t, nil
+}
+
+// schemesOf says how a tool is called: with a token that allows a scope, or with any.
+func schemesOf(scope string) json.RawMessage {
+	if scope == "authenticated" {
+		return json.RawMessage(`[{"type":"oauth2"}]`)
+	}
+	return fmt.Appendf(nil, `[{"type":"oauth2","scopes":[%q]}]`, scope)
 }
 
 // toolName is what every known client accepts after its own prefix.

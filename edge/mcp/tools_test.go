@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -33,6 +34,10 @@ type published struct {
 		IdempotentHint  *bool  `json:"idempotentHint"`
 		OpenWorldHint   *bool  `json:"openWorldHint"`
 	} `json:"annotations"`
+	SecuritySchemes json.RawMessage `json:"securitySchemes"`
+	Meta            struct {
+		SecuritySchemes json.RawMessage `json:"securitySchemes"`
+	} `json:"_meta"`
 }
 
 func list(t testing.TB, st *site, headers ...string) []published {
@@ -105,7 +110,9 @@ func TestToolsAreFitForEveryClient(t *testing.T) {
 	}
 }
 
-func TestListShowsWhatTheScopesAllow(t *testing.T) {
+// TestListShowsWhatAPersonMayAllow checks that a person's client is told of all tools, whatever its token allows, and that
+// of a service of those alone that its token allows.
+func TestListShowsWhatAPersonMayAllow(t *testing.T) {
 	t.Parallel()
 	st := start(t)
 	names := func(tools []published) string {
@@ -115,19 +122,74 @@ func TestListShowsWhatTheScopesAllow(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	const reading = "get_categories get_memo_history search_memo"
-	if got := names(list(t, st, "Authorization", "Bearer "+readerToken)); got != reading {
-		t.Errorf("paput.read: got %s, want %s", got, reading)
-	}
 	const all = "create_memos delete_memos get_categories get_memo_history restore_memos search_memo update_memo"
-	for _, token := range []string{aliceToken, bobToken, aliceToken} {
-		if got := names(list(t, st, "Authorization", "Bearer "+token)); got != all {
-			t.Errorf("%s: got %s, want %s", token, got, all)
+	// Each twice, because the second comes from the cache.
+	for range 2 {
+		for token, want := range map[string]string{
+			aliceToken: all, bobToken: all, readerToken: all, serviceToken: "get_categories get_memo_history search_memo",
+		} {
+			if got := names(list(t, st, "Authorization", "Bearer "+token)); got != want {
+				t.Errorf("%s: got %s, want %s", token, got, want)
+			}
 		}
 	}
 }
 
-// compile refuses an invalid schema and checks formats.
+// TestSecuritySchemes checks that each tool says what its calls are refused without.
+func TestSecuritySchemes(t *testing.T) {
+	t.Parallel()
+	st := start(t)
+	for _, tool := range list(t, st) {
+		var schemes []struct {
+			Type   string   `json:"type"`
+			Scopes []string `json:"scopes"`
+		}
+		if err := json.Unmarshal(tool.SecuritySchemes, &schemes); err != nil || len(schemes) != 1 || schemes[0].Type != "oauth2" || len(schemes[0].Scopes) != 1 {
+			t.Errorf("%s: got %s (%v), want one scheme of OAuth 2 with one scope", tool.Name, tool.SecuritySchemes, err)
+			continue
+		}
+		if !bytes.Equal(tool.SecuritySchemes, tool.Meta.SecuritySchemes) {
+			t.Errorf("%s: got %s in _meta, want %s", tool.Name, tool.Meta.SecuritySchemes, tool.SecuritySchemes)
+		}
+		res := st.send(t, "POST", "/", call(tool.Name, "{}"), "Authorization", "Bearer "+readerToken)
+		if refused := res.status == 403; refused != (schemes[0].Scopes[0] != "paput.read") {
+			t.Errorf("%s: got %d with paput.read, and it says %s", tool.Name, res.status, tool.SecuritySchemes)
+		}
+	}
+}
+
+// TestRefusedCall checks the result that the 403 of a call carries, in both eras.
+func TestRefusedCall(t *testing.T) {
+	t.Parallel()
+	st := start(t)
+	modern, headers := modernCall("paput_delete_memos", `{"ids":["a"]}`)
+	reader := []string{"Authorization", "Bearer " + readerToken}
+	for era, res := range map[string]reply{
+		"handshake": st.send(t, "POST", "/mcp", call("paput_delete_memos", `{"ids":["a"]}`), reader...),
+		"stateless": st.send(t, "POST", "/mcp", modern, append(headers, reader...)...),
+	} {
+		var answer struct {
+			ID     int `json:"id"`
+			Result struct {
+				result
+				Meta map[string]json.RawMessage `json:"_meta"`
+			} `json:"result"`
+		}
+		if err := json.Unmarshal([]byte(res.body), &answer); err != nil {
+			t.Fatalf("%s: %v in %s", era, err, res.body)
+		}
+		var challenges []string
+		_ = json.Unmarshal(answer.Result.Meta["mcp/www_authenticate"], &challenges)
+		if res.status != 403 || answer.ID != 7 || !answer.Result.IsError || len(challenges) != 1 || challenges[0] != res.header.Get("WWW-Authenticate") {
+			t.Errorf("%s: got %d %s, want in it the challenge %s", era, res.status, res.body, res.header.Get("WWW-Authenticate"))
+		}
+		if stateless := era == "stateless"; (answer.Result.ResultType == "complete") != stateless ||
+			(answer.Result.Meta["io.modelcontextprotocol/serverInfo"] != nil) != stateless {
+			t.Errorf("%s: got %s", era, res.body)
+		}
+	}
+}
+
 // TestListIsTheSameForAll sends what mcp-go would read as the cursor of a page behind the last tool. The answer is cached.
 func TestListIsTheSameForAll(t *testing.T) {
 	t.Parallel()
@@ -144,6 +206,7 @@ func TestListIsTheSameForAll(t *testing.T) {
 	}
 }
 
+// compile refuses an invalid schema and checks formats.
 func compile(t testing.TB, schema []byte) *jsonschema.Schema {
 	t.Helper()
 	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(schema))
@@ -288,7 +351,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	s := newServer(t, &far{}, io.Discard)
 	for _, url := range []string{"", "localhost:8080", "ftp://host", "https://"} {
-		if _, err := s.Handler(mcp.HTTPConfig{PublicURL: url}); err == nil {
+		if _, err := s.Handler(mcp.HTTPConfig{PublicURL: url, Now: time.Now}); err == nil {
 			t.Errorf("the public URL %q is taken, want an error", url)
 		}
 	}

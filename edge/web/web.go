@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"time"
 )
 
 //go:embed assets/paput.css
@@ -22,7 +23,12 @@ type Config struct {
 	Mount func(mux *http.ServeMux)
 	// Ready returns why the server cannot do its work, nil when it can.
 	Ready func(r *http.Request) error
-	Log   *slog.Logger
+	// Now tells the time.
+	Now func() time.Time
+	// Patience is how long the caller of a streaming RPC may take to read one message. Other answers are bounded by
+	// http.Server.WriteTimeout.
+	Patience time.Duration
+	Log      *slog.Logger
 }
 
 // New returns the handler for everything that arrives at the public address.
@@ -31,14 +37,18 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
 	mux.HandleFunc("GET /readyz", c.ready)
 	mux.Handle("GET /assets/paput.css", cached(http.FileServerFS(assets)))
-	mux.HandleFunc("/.well-known/oauth-protected-resource", c.resourceMetadata(""))
+	// RFC 9728, section 3.3: a document is of use only to a client that was told the very URL that it names. Of a host alone
+	// there is one spelling, because every client asks for the path /.
+	mux.HandleFunc("/.well-known/oauth-protected-resource", c.resourceMetadata("/"))
+	mux.HandleFunc("/.well-known/oauth-protected-resource/{$}", c.resourceMetadata("/"))
 	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp", c.resourceMetadata("/mcp"))
+	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp/{$}", c.resourceMetadata("/mcp/"))
 	mux.Handle("/mcp", c.MCP)
 	mux.Handle("/mcp/{$}", c.MCP)
 	mux.HandleFunc("/{$}", c.root)
 	mux.HandleFunc("/", notFound)
 	c.Mount(mux)
-	return mux
+	return c.boundStreams(mux)
 }
 
 // root shows a person the landing page; everything else that arrives at / is for the MCP endpoint, whose own answer to a

@@ -49,7 +49,8 @@ func (s *Server) describe() metadata {
 			IntrospectionEndpointAuthSigningAlgValuesSupported: algorithms,
 		},
 		AuthorizationResponseIss: true,
-		ProtectedResources:       s.resources,
+		// As their own metadata spell them: a host alone has the path /.
+		ProtectedResources: append([]string{s.issuer + "/"}, s.resources[1:]...),
 	}
 }
 

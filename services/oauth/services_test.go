@@ -271,7 +271,7 @@ func TestMetadataOfServices(t *testing.T) {
 	w := newWorld(t)
 	w.enroll(serverOf(notesResource))
 	r := w.send(http.MethodGet, "/.well-known/oauth-authorization-server", "")
-	if got, want := fmt.Sprint(r.json("protected_resources")), fmt.Sprintf("[%s %s/mcp]", w.url, w.url); got != want {
+	if got, want := fmt.Sprint(r.json("protected_resources")), fmt.Sprintf("[%s/ %s/mcp]", w.url, w.url); got != want {
 		t.Errorf("got protected resources %s, want this server's own alone", got)
 	}
 	if got := r.text("introspection_endpoint"); got != w.url+"/introspect" {

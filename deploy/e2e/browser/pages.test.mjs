@@ -255,9 +255,8 @@ test('a person allows less than was asked: reading works, writing does not', { t
     const token = await app.redeem(query.get('code'));
     assert.equal(token.scope, 'paput.read');
     const list = await app.mcp(token.access_token, 'tools/list');
-    const names = list.body.result.tools.map((tool) => tool.name);
-    assert(names.includes('paput_search_memo'));
-    assert(!names.includes('paput_create_memos'), 'a tool is listed that may not be called');
+    const { securitySchemes } = list.body.result.tools.find((tool) => tool.name === 'paput_create_memos');
+    assert.deepEqual(securitySchemes, [{ type: 'oauth2', scopes: ['paput.write'] }], 'nobody can tell what the tool needs');
     const read = await app.mcp(token.access_token, 'tools/call', { name: 'paput_search_memo', arguments: {} });
     assert.equal(read.status, 200);
     assert.equal(read.body.result.isError, undefined);
