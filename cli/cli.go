@@ -49,6 +49,8 @@ type app struct {
 	Streams
 	http         *http.Client
 	loginTimeout time.Duration
+	// pace shortens the waits of a log-in without a browser in tests.
+	pace func(time.Duration) time.Duration
 	// The flags that every command has.
 	json   bool
 	server string
@@ -57,9 +59,11 @@ type app struct {
 // Run carries out one command line, without the program's name, and reports a failure on s.Err. ExitCode says what to
 // exit with. Run returns soon after ctx is done.
 func Run(ctx context.Context, args []string, s Streams) error {
-	a := &app{Streams: s, http: newHTTPClient(), loginTimeout: loginTimeout}
+	a := &app{Streams: s, http: newHTTPClient(), loginTimeout: loginTimeout, pace: asSaid}
 	return a.run(ctx, args)
 }
+
+func asSaid(d time.Duration) time.Duration { return d }
 
 func (a *app) run(ctx context.Context, args []string) error {
 	root := a.rootCommand()

@@ -38,6 +38,7 @@ type person struct {
 	ctx    context.Context
 	seen   func(text string) // is told what appears on standard error
 	wait   time.Duration     // how long a log-in waits, if not as long as usual
+	pace   func(time.Duration) time.Duration
 
 	visits sync.WaitGroup
 	mu     sync.Mutex
@@ -107,9 +108,12 @@ func (p *person) run(args ...string) outcome {
 		s.Err = io.MultiWriter(&errs, watcher(p.seen))
 	}
 	var err error
-	if p.wait != 0 {
+	switch {
+	case p.pace != nil:
+		err = cli.RunAtPace(p.ctx, args, s, p.pace)
+	case p.wait != 0:
 		err = cli.RunImpatiently(p.ctx, args, s, p.wait)
-	} else {
+	default:
 		err = cli.Run(p.ctx, args, s)
 	}
 	p.visits.Wait()
@@ -178,7 +182,7 @@ func has(t testing.TB, text string, parts ...string) {
 // noSecrets fails the test when a token is in a text.
 func noSecrets(t testing.TB, text string) {
 	t.Helper()
-	for _, kind := range []string{"paput_at_", "paput_rt_", "paput_ac_"} {
+	for _, kind := range []string{"paput_at_", "paput_rt_", "paput_ac_", "paput_dc_"} {
 		if strings.Contains(text, kind) {
 			t.Errorf("a secret was shown: %q", text)
 		}

@@ -37,6 +37,8 @@ type registration struct {
 	ClientID string `json:"client_id"`
 	// Port is the loopback port that was registered; servers accept any, and some only this one.
 	Port int `json:"port"`
+	// Device says that it was registered on a machine without a browser, and for that alone.
+	Device bool `json:"device,omitempty"`
 }
 
 // tokens are what one log-in gave. They are never shown.

@@ -29,6 +29,7 @@ type endpoints struct {
 	Token         string `json:"token_endpoint"`
 	Registration  string `json:"registration_endpoint"`
 	Revocation    string `json:"revocation_endpoint,omitempty"`
+	Device        string `json:"device_authorization_endpoint,omitempty"`
 	// SendsIssuer says that every authorization response carries iss (RFC 9207).
 	SendsIssuer bool `json:"sends_issuer,omitempty"`
 	// Scopes are what to ask for.
@@ -122,10 +123,13 @@ func (a *app) authorizationServer(ctx context.Context, issuer string) (endpoints
 		return endpoints{}, fmt.Errorf("the authorization server %s does not let clients register", issuer)
 	}
 	doc.endpoints.SendsIssuer = doc.SendsIssuer
-	for _, u := range []string{doc.Authorization, doc.Token, doc.Registration, doc.Revocation} {
-		if u == "" && doc.Revocation == "" {
-			continue
+	offered := []string{doc.Authorization, doc.Token, doc.Registration}
+	for _, optional := range []string{doc.Revocation, doc.Device} {
+		if optional != "" {
+			offered = append(offered, optional)
 		}
+	}
+	for _, u := range offered {
 		if err := secureURL(u); err != nil {
 			return endpoints{}, err
 		}

@@ -26,31 +26,42 @@ import (
 func defaultScopes() []string { return []string{"paput.read", "paput.write"} }
 
 func (a *app) loginCommand() *cobra.Command {
-	var noBrowser bool
+	var noBrowser, device bool
 	cmd := &cobra.Command{
 		Use:   "login [SERVER]",
 		Short: "Log in to a Paput server in the browser",
 		Long: `Log in to a Paput server in the browser.
 
-paput waits five minutes for you to sign in and agree. Later commands use the
+paput waits five minutes for you to sign in and agree. On a machine without a
+browser, such as over SSH, use --device: paput prints a code, which you enter in
+the browser of any other device within ten minutes. Later commands use the
 server logged in to last, unless --server or PAPUT_SERVER names another. Logging
 in again replaces the session before.`,
 		Example: `  paput login
   paput login https://paput.example.com
-  paput login --no-browser      # prints the address to open on this machine`,
+  paput login --no-browser      # prints the address to open on this machine
+  paput login --device          # prints a code to enter on another device`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
 				a.server = args[0]
 			}
-			return a.login(cmd.Context(), !noBrowser)
+			switch {
+			case device && noBrowser:
+				return usageOf(cmd, errors.New("--device and --no-browser are two ways to log in: use one"))
+			case device:
+				return a.login(cmd.Context(), a.authorizeDevice)
+			}
+			return a.login(cmd.Context(), func(ctx context.Context, acc *account) error { return a.authorize(ctx, acc, !noBrowser) })
 		},
 	}
 	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "print the address to open instead of opening it")
+	cmd.Flags().BoolVar(&device, "device", false, "print a code to enter in a browser on another device")
 	return cmd
 }
 
-func (a *app) login(ctx context.Context, browse bool) error {
+// login logs in by authorize, which puts the tokens into an account, and keeps them.
+func (a *app) login(ctx context.Context, authorize func(context.Context, *account) error) error {
 	v, err := a.vault()
 	if err != nil {
 		return err
@@ -80,11 +91,11 @@ func (a *app) login(ctx context.Context, browse bool) error {
 	} else if !known {
 		acc.Registration = registration{Port: acc.Registration.Port}
 	}
-	err = a.authorize(ctx, acc, browse)
+	err = authorize(ctx, acc)
 	if errors.Is(err, errInvalidClient) {
 		a.note("%s has forgotten this program; registering again", host(server))
 		acc.Registration = registration{}
-		err = a.authorize(ctx, acc, browse)
+		err = authorize(ctx, acc)
 	}
 	if err != nil {
 		return err
@@ -125,7 +136,7 @@ func (a *app) welcome(ctx context.Context, server string) error {
 }
 
 // authorize carries out one authorization-code grant with PKCE (RFC 6749, RFC 7636, RFC 8252) and puts the tokens into
-// acc, after registering when acc has no registration.
+// acc, after registering when acc has no registration that is good for it.
 func (a *app) authorize(ctx context.Context, acc *account, browse bool) error {
 	listener, err := listen(ctx, acc.Registration.Port)
 	if err != nil {
@@ -134,7 +145,7 @@ func (a *app) authorize(ctx context.Context, acc *account, browse bool) error {
 	defer listener.Close()
 	port := listener.Addr().(*net.TCPAddr).Port
 	redirect := "http://127.0.0.1:" + strconv.Itoa(port) + callbackPath
-	if acc.Registration.ClientID == "" {
+	if acc.Registration.ClientID == "" || acc.Registration.Device {
 		id, err := a.register(ctx, acc.Endpoints, redirect)
 		if err != nil {
 			return err
@@ -171,7 +182,7 @@ func (a *app) authorize(ctx context.Context, acc *account, browse bool) error {
 	return err
 }
 
-var errNobodyCame = errors.New("nobody finished the log-in in the browser in time; run paput login again")
+var errNobodyCame = errors.New("nobody finished the log-in in the browser in time; run paput login again, or paput login --device where there is no browser")
 
 // listen takes the port that was registered when it is free, else any: authorization servers must accept any
 // (RFC 8252, section 7.3), and not all do.
@@ -253,7 +264,8 @@ func (a *app) invite(ctx context.Context, address string, browse bool) {
 		open = openBrowser
 	}
 	if err := open(ctx, address); err != nil {
-		a.note("The browser could not be opened. Open this address yourself, on this machine:\n\n%s\n", address)
+		a.note("The browser could not be opened. Open this address yourself, on this machine:\n\n%s\n\n"+
+			"If this machine has no browser, press Ctrl-C and run: paput login --device\n", address)
 		return
 	}
 	a.note("Waiting for you to log in in the browser. If it has not opened, open this address:\n\n%s\n", address)

@@ -13,23 +13,34 @@ import (
 	"time"
 )
 
-// The answers of an authorization server that mean something to this program (RFC 6749, section 5.2).
+// The answers of an authorization server that mean something to every log-in (RFC 6749, section 5.2).
 var (
 	errInvalidClient = errors.New("invalid_client")
 	errInvalidGrant  = errors.New("invalid_grant")
 )
 
-// register makes this program known to an authorization server (RFC 7591).
+// meaningful lists the answers of an authorization server that this program acts on; their texts are the codes.
+func meaningful() []error {
+	return []error{errInvalidClient, errInvalidGrant, errPending, errSlowDown, errAccessDenied, errExpiredCode}
+}
+
+// register makes this program known to an authorization server (RFC 7591). Without a redirect URI it is on a machine
+// without a browser.
 func (a *app) register(ctx context.Context, e endpoints, redirect string) (clientID string, err error) {
-	body, err := json.Marshal(map[string]any{
+	metadata := map[string]any{
 		"client_name":                "paput",
 		"application_type":           "native",
 		"token_endpoint_auth_method": "none",
-		"grant_types":                []string{"authorization_code", "refresh_token"},
-		"response_types":             []string{"code"},
-		"redirect_uris":              []string{redirect},
+		"grant_types":                []string{deviceGrant, "refresh_token"},
+		"response_types":             []string{},
 		"scope":                      strings.Join(e.Scopes, " "),
-	})
+	}
+	if redirect != "" {
+		metadata["grant_types"] = []string{"authorization_code", "refresh_token"}
+		metadata["response_types"] = []string{"code"}
+		metadata["redirect_uris"] = []string{redirect}
+	}
+	body, err := json.Marshal(metadata)
 	if err != nil {
 		return "", err
 	}
@@ -54,7 +65,7 @@ func (a *app) register(ctx context.Context, e endpoints, redirect string) (clien
 	return doc.ClientID, nil
 }
 
-// token asks the token endpoint for tokens, with a code or a refresh token in form.
+// token asks the token endpoint for tokens, with a code, a device's code or a refresh token in form.
 func (a *app) token(ctx context.Context, acc *account, form url.Values) (*tokens, error) {
 	form.Set("client_id", acc.Registration.ClientID)
 	form.Set("resource", acc.Endpoints.Resource)
@@ -156,10 +167,10 @@ func oauthError(status int, body []byte) error {
 	if text == "" {
 		text = clean(doc.Error)
 	}
-	known := slices.IndexFunc([]error{errInvalidClient, errInvalidGrant}, func(e error) bool { return e.Error() == doc.Error })
+	known := slices.IndexFunc(meaningful(), func(e error) bool { return e.Error() == doc.Error })
 	switch {
 	case known >= 0:
-		return fmt.Errorf("%w: %s", []error{errInvalidClient, errInvalidGrant}[known], text)
+		return fmt.Errorf("%w: %s", meaningful()[known], text)
 	case status >= 500 || status == http.StatusTooManyRequests:
 		return problemf(errUnreachable, "the authorization server cannot answer at present (HTTP status %d)", status)
 	case text == "":

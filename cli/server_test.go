@@ -39,6 +39,9 @@ type server struct {
 	sendsIss         string // what iss says; "-" sends none
 	ttl              int    // of access tokens, in seconds
 	deny             bool   // the person says no
+	noDevices        bool
+	polls            []string // what the next polls of a device are told; after them come the tokens
+	codesFor         int      // how long a device's codes are good, in seconds
 
 	mu            sync.Mutex
 	clients       map[string]url.Values // registered redirect URIs
@@ -46,6 +49,9 @@ type server struct {
 	access        map[string]bool
 	refresh       map[string]bool // true until used
 	authorized    []url.Values    // every authorization request
+	devices       []url.Values    // every device authorization request
+	polled        int
+	grantTypes    map[string][]string // that clients registered
 	registrations int
 	refreshes     int
 	revocations   int
@@ -57,7 +63,7 @@ type server struct {
 func newServer(t *testing.T) *server {
 	t.Helper()
 	s := &server{
-		methods: []string{"S256"}, ttl: 3600,
+		methods: []string{"S256"}, ttl: 3600, codesFor: 600, grantTypes: map[string][]string{},
 		clients: map[string]url.Values{}, codes: map[string]url.Values{},
 		access: map[string]bool{}, refresh: map[string]bool{},
 	}
@@ -67,6 +73,7 @@ func newServer(t *testing.T) *server {
 	mux.HandleFunc("POST /register", s.register)
 	mux.HandleFunc("GET /authorize", s.authorize)
 	mux.HandleFunc("POST /token", s.token)
+	mux.HandleFunc("POST /device_authorization", s.authorizeDevice)
 	mux.HandleFunc("POST /revoke", s.revoke)
 	rpc := connect.NewServer(s.authenticate)
 	memov1connect.RegisterMemoServiceHandler(rpc, s)
@@ -97,7 +104,12 @@ func (s *server) resourceMetadata(w http.ResponseWriter, _ *http.Request) {
 }
 
 func (s *server) metadata(w http.ResponseWriter, _ *http.Request) {
+	device := s.URL + "/device_authorization"
+	if s.noDevices {
+		device = ""
+	}
 	answer(w, 200, map[string]any{
+		"device_authorization_endpoint":                  device,
 		"issuer":                                         s.issuer,
 		"authorization_endpoint":                         s.URL + "/authorize",
 		"token_endpoint":                                 s.URL + "/token",
@@ -114,6 +126,7 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 		ApplicationType string   `json:"application_type"`
 		Method          string   `json:"token_endpoint_auth_method"`
 		Redirects       []string `json:"redirect_uris"`
+		GrantTypes      []string `json:"grant_types"`
 	}
 	if json.NewDecoder(r.Body).Decode(&doc) != nil || doc.ClientName != "paput" || doc.ApplicationType != "native" || doc.Method != "none" {
 		refuse(w, 400, "invalid_client_metadata")
@@ -124,6 +137,7 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 	s.registrations++
 	id := fmt.Sprintf("dcr_%d", s.registrations)
 	s.clients[id] = url.Values{"redirect_uris": doc.Redirects}
+	s.grantTypes[id] = doc.GrantTypes
 	answer(w, 201, map[string]any{"client_id": id, "redirect_uris": doc.Redirects})
 }
 
@@ -153,6 +167,25 @@ func (s *server) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back.String(), http.StatusSeeOther)
 }
 
+func (s *server) authorizeDevice(w http.ResponseWriter, r *http.Request) {
+	_ = r.ParseForm()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	client := r.PostForm.Get("client_id")
+	switch {
+	case s.clients[client] == nil:
+		refuse(w, 401, "invalid_client")
+		return
+	case !slices.Contains(s.grantTypes[client], deviceGrant) || r.PostForm.Get("resource") != s.resource:
+		refuse(w, 400, "unauthorized_client")
+		return
+	}
+	s.devices = append(s.devices, r.PostForm)
+	answer(w, 200, map[string]any{
+		"device_code": "paput_dc_1", "user_code": "WDJB-MJHT", "verification_uri": s.URL + "/device", "expires_in": s.codesFor, "interval": 3,
+	})
+}
+
 func (s *server) token(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	f := r.PostForm
@@ -169,6 +202,21 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		sum := sha256.Sum256([]byte(f.Get("code_verifier")))
 		if q == nil || base64.RawURLEncoding.EncodeToString(sum[:]) != q.Get("code_challenge") ||
 			q.Get("redirect_uri") != f.Get("redirect_uri") || q.Get("resource") != f.Get("resource") {
+			refuse(w, 400, "invalid_grant")
+			return
+		}
+	case deviceGrant:
+		s.polled++
+		if len(s.polls) > 0 {
+			said := s.polls[0]
+			if s.polls = s.polls[1:]; said == "unavailable" {
+				refuse(w, 503, "server_error")
+			} else {
+				refuse(w, 400, said)
+			}
+			return
+		}
+		if f.Get("device_code") != "paput_dc_1" || f.Get("resource") != s.resource {
 			refuse(w, 400, "invalid_grant")
 			return
 		}
