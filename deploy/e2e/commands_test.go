@@ -109,8 +109,8 @@ func cmdEnd(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// cmdPerson: person approve|deny|mistype PROGRAM ARG…  runs a program that sends a person to the browser, and is that
-// person: signs in as $EMAIL with $PASSWORD, after a slip of the finger for mistype, and decides. The program's output is
+// cmdPerson: person approve|deny|mistype PROGRAM ARG…  runs a program that sends a person to the browser, or shows a code
+// to enter there, and is that person: signs in as $EMAIL with $PASSWORD, after a slip of the finger for mistype, and decides. The program's output is
 // then stdout and stderr. With "!" it must fail.
 func cmdPerson(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
@@ -119,12 +119,16 @@ func cmdPerson(ts *testscript.TestScript, neg bool, args []string) {
 	p, err := startProcess(command(ts, args[1:]))
 	ts.Check(err)
 	defer p.kill()
-	m, err := p.printed(regexp.MustCompile(`(http\S+/authorize\?\S+)`))
+	m, err := p.printed(regexp.MustCompile(`(http\S+/authorize\?\S+)|(http\S+/device)\s[^-]*\b([A-Z]{4}-[A-Z]{4})\b`))
 	ts.Check(err)
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	aiko := visitor.New(ts.Getenv("URL"), ts.Getenv("EMAIL"), ts.Getenv("PASSWORD"))
-	ts.Check(decide(ctx, aiko, m[1], args[0]))
+	if m[3] != "" {
+		ts.Check(enterCode(ctx, aiko, m[2], m[3], args[0]))
+	} else {
+		ts.Check(decide(ctx, aiko, m[1], args[0]))
+	}
 	ts.Check(p.stop(syscall.Signal(0), patience))
 	fmt.Fprint(ts.Stdout(), p.out.String())
 	fmt.Fprint(ts.Stderr(), p.err.String())
@@ -167,6 +171,40 @@ func decide(ctx context.Context, v *visitor.Visitor, authorization, decision str
 	// What the app shows there is its own affair.
 	_, err = visitor.New(page.URL.Scheme+"://"+page.URL.Host, "", "").Get(ctx, page.URL.String())
 	return err
+}
+
+// enterCode answers the request of a device, with the code typed as people do.
+func enterCode(ctx context.Context, v *visitor.Visitor, address, code, decision string) error {
+	page, err := v.Get(ctx, address)
+	if err != nil {
+		return err
+	}
+	if strings.HasPrefix(page.URL.Path, "/login") {
+		if page, err = v.Submit(ctx, page, url.Values{"email": {v.Email}, "password": {v.Password}}); err != nil {
+			return err
+		}
+	}
+	if page.URL.String() != address {
+		return fmt.Errorf("the sign-in led to %s, not to %s:\n%s", page.URL, address, page.HTML)
+	}
+	typed := strings.ToLower(strings.ReplaceAll(code, "-", " "))
+	if page, err = v.Get(ctx, address+"?"+url.Values{"user_code": {typed}}.Encode()); err != nil {
+		return err
+	}
+	if !strings.Contains(page.HTML, code) {
+		return fmt.Errorf("the page does not show the code %s to compare:\n%s", code, page.HTML)
+	}
+	var scopes []string
+	for _, m := range regexp.MustCompile(`name="scope" value="([^"]*)" checked`).FindAllStringSubmatch(page.HTML, -1) {
+		scopes = append(scopes, m[1])
+	}
+	if page, err = v.Submit(ctx, page, url.Values{"decision": {decision}, "scope": scopes}); err != nil {
+		return err
+	}
+	if page.Status != http.StatusOK || !strings.Contains(page.HTML, "You can close this page") {
+		return fmt.Errorf("the answer was answered with status %d:\n%s", page.Status, page.HTML)
+	}
+	return nil
 }
 
 // cmdSetup: setup NAME  makes the first account, $EMAIL, with the link that the server started as NAME has printed.

@@ -117,7 +117,7 @@ func freePorts() (first, second string, err error) {
 
 // secretsIn finds tokens, codes and the like in what a program printed.
 func secretsIn(text string) string {
-	for _, prefix := range []string{"paput_at_", "paput_rt_", "paput_ac_"} {
+	for _, prefix := range []string{"paput_at_", "paput_rt_", "paput_ac_", "paput_dc_"} {
 		if i := strings.Index(text, prefix); i >= 0 {
 			return text[i:min(len(text), i+len(prefix)+6)] + "…"
 		}
