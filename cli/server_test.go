@@ -58,6 +58,7 @@ type server struct {
 	calls         int
 	memos         []*memov1.Memo
 	pass          connect.Code // what the next memo RPC fails with
+	loses         int          // how many refreshes go unanswered, as when the line is cut
 }
 
 func newServer(t *testing.T) *server {
@@ -222,6 +223,10 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 		}
 	case "refresh_token":
 		s.refreshes++
+		if s.loses > 0 {
+			s.loses--
+			panic(http.ErrAbortHandler)
+		}
 		unused, known := s.refresh[f.Get("refresh_token")]
 		if !unused {
 			if known { // reuse

@@ -15,6 +15,9 @@ import (
 const (
 	// refreshEarly is how long before its end an access token is no longer used.
 	refreshEarly = time.Minute
+	// againWithin is how long after a refresh without an answer another makes sense: servers that know a grace time grant
+	// from ten seconds on.
+	againWithin = 10 * time.Second
 	// rpcTimeout bounds one call to the server.
 	rpcTimeout = time.Minute
 )
@@ -94,7 +97,7 @@ func (s *session) renew(ctx context.Context, refused string) (string, error) {
 			return nil
 		}
 		// Once sent, the request is waited for: its answer holds the only tokens that will be good.
-		renewed, err := s.app.refresh(context.WithoutCancel(ctx), acc)
+		renewed, err := s.refresh(context.WithoutCancel(ctx), acc)
 		switch {
 		case errors.Is(err, errInvalidGrant), errors.Is(err, errInvalidClient):
 			ended = sessionEnded(s.server)
@@ -114,6 +117,22 @@ func (s *session) renew(ctx context.Context, refused string) (string, error) {
 		return "", ended
 	}
 	return s.tokens.Access, nil
+}
+
+// refresh exchanges the refresh token, and asks again soon when no answer comes: the server may have exchanged it and its
+// answer be lost. It gives the same answer again within its grace time, and takes a token that comes later for a stolen one,
+// which ends the session.
+func (s *session) refresh(ctx context.Context, acc *account) (*tokens, error) {
+	asked := s.app.Now()
+	renewed, err := s.app.refresh(ctx, acc)
+	for _, pause := range []time.Duration{0, time.Second} {
+		if !errors.Is(err, errUnreachable) || s.app.Now().Sub(asked) > againWithin {
+			break
+		}
+		time.Sleep(pause)
+		renewed, err = s.app.refresh(ctx, acc)
+	}
+	return renewed, err
 }
 
 // client returns a client of the server's RPCs that presents the access token.

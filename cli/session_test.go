@@ -38,6 +38,22 @@ func TestSessionIsRefreshedWhenItsTokenIsRefused(t *testing.T) {
 	}
 }
 
+// A server takes a refresh token that comes a second time for stolen, unless it comes soon.
+func TestSessionOutlivesLostAnswers(t *testing.T) {
+	t.Parallel()
+	p, s := loggedIn(t)
+	s.now(func() { s.loses = 2 })
+	s.expireAccess()
+	p.ok("memo", "search")
+	if s.refreshes != 3 {
+		t.Errorf("got %d refreshes, want three at once", s.refreshes)
+	}
+	s.now(func() { s.loses = 3 })
+	s.expireAccess()
+	p.fails(6, "cannot reach "+s.URL, "memo", "search")
+	p.ok("memo", "search")
+}
+
 func TestSessionEnds(t *testing.T) {
 	t.Parallel()
 	p, s := loggedIn(t)
