@@ -3,7 +3,7 @@ BUF := go tool -modfile=deploy/tools/go.mod buf
 LINT := go tool -modfile=deploy/tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test conformance check generate golden fix bench
+.PHONY: help run build test conformance soak check generate golden fix bench
 
 help: ## list what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -21,6 +21,10 @@ test: build ## run every test, with real clients and a real browser
 
 conformance: build ## run the MCP conformance suite's authorization mode
 	deploy/e2e/run clients/conformance.test.mjs
+
+soak: ## run the long versions of the tests that have one; takes about a quarter of an hour
+	go test -race -timeout 1h -run 'TestParallelRefreshes|TestEndsAmongRefreshes' ./services/oauth -soak
+	go test -race -timeout 1h -run TestMonth ./deploy/paputd -soak
 
 check: ## lint, vet, import rules, generated code and go.mod are as they should be
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run make fix'; exit 1; }

@@ -116,7 +116,7 @@ func openLog(ctx context.Context, cfg *config) (*eventlog.Log, error) {
 		return nil, fmt.Errorf("the event log cannot be used: %w", err) // it names the file
 	}
 	var c eventlog.Config
-	c.Now = time.Now
+	c.Now = cfg.clock()
 	c.Kinds = append(c.Kinds, memo.Kinds()...)
 	c.Kinds = append(c.Kinds, account.Kinds()...)
 	c.Kinds = append(c.Kinds, oauth.Kinds()...)
@@ -163,7 +163,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	}
 	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
 	server := rpc.NewServer(rpc.Config{Auth: a.oauth, Log: a.log, Codes: codes})
-	memov1connect.RegisterMemoServiceHandler(server, memo.New(memo.Config{Log: a.events, Now: time.Now, NewID: newID}))
+	memov1connect.RegisterMemoServiceHandler(server, memo.New(memo.Config{Log: a.events, Now: a.cfg.clock(), NewID: newID}))
 	accountv1connect.RegisterAccountServiceHandler(server, a.accounts)
 	oauthv1connect.RegisterOAuthServiceHandler(server, a.oauth)
 	healthv1connect.RegisterHealthHandler(server, &rpc.Health{Ready: a.ready, Services: []string{
@@ -190,7 +190,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	}); err != nil {
 		return err
 	}
-	tools, err := a.edge.Handler(mcp.HTTPConfig{PublicURL: a.cfg.publicURL, Now: time.Now, Tokens: oauthv1connect.NewOAuthServiceClient(client), Log: a.log})
+	tools, err := a.edge.Handler(mcp.HTTPConfig{PublicURL: a.cfg.publicURL, Now: a.cfg.clock(), Tokens: oauthv1connect.NewOAuthServiceClient(client), Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -203,7 +203,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 			a.accounts.Register(mux)
 		},
 		Ready:    func(r *http.Request) error { return a.ready(r.Context()) },
-		Now:      time.Now,
+		Now:      a.cfg.clock(),
 		Patience: cmp.Or(a.cfg.writeTime, writeTime),
 		Log:      a.log,
 	})
@@ -212,10 +212,10 @@ func (a *app) wire(keys serverKeys) (err error) {
 
 // newIdentity makes the services that know people and apps.
 func (c *config) newIdentity(events *eventlog.Log, keys serverKeys, log *slog.Logger) (*account.Service, *oauth.Server, error) {
-	accounts := account.New(account.Config{Log: events, PublicURL: c.publicURL, Now: time.Now, NewID: newID, Logger: log})
+	accounts := account.New(account.Config{Log: events, PublicURL: c.publicURL, Now: c.clock(), NewID: newID, Logger: log})
 	server, err := oauth.New(oauth.Config{
 		Log: events, PublicURL: c.publicURL, Key: keys[0].Key, EarlierKeys: keys.earlier(), SignedIn: signedIn(accounts),
-		Suggest: accounts.Suggest, Now: time.Now, NewID: newID, Logger: log, AccessTTL: c.accessTTL, NoDocuments: !c.documents, RedirectSchemes: c.redirectSchemes,
+		Suggest: accounts.Suggest, Now: c.clock(), NewID: newID, Logger: log, AccessTTL: c.accessTTL, NoDocuments: !c.documents, RedirectSchemes: c.redirectSchemes,
 	})
 	return accounts, server, err
 }

@@ -38,6 +38,16 @@ type config struct {
 	split bool
 	// readTime, writeTime and publishTime replace the constants of these names in tests.
 	readTime, writeTime, publishTime time.Duration
+	// now replaces the clock in tests.
+	now func() time.Time
+}
+
+// clock is what tells the time.
+func (c *config) clock() func() time.Time {
+	if c.now == nil {
+		return time.Now
+	}
+	return c.now
 }
 
 func (c *config) addDataFlag(flags *pflag.FlagSet) {
