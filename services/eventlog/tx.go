@@ -27,6 +27,7 @@ type Tx struct {
 
 	mayAppend bool   // in a command, not in a rebuild
 	applying  string // the projection at work; empty in a command's own fn
+	wrote     bool   // that it has tried to, at least
 	over      bool
 	failed    error // the first append that failed
 	broken    error // the first SQL that failed: what came after it could be outside of the transaction
@@ -136,6 +137,7 @@ func (tx *Tx) insert(r Record, kind Kind, data []byte) error {
 	if kind.Relay != "" {
 		relay, ordinal = kind.Relay, h.ordinals[kind.Relay]+1
 	}
+	tx.wrote = true
 	_, err := tx.log.backend.Writer().ExecContext(tx.ctx, insertEvent,
 		r.Position, r.Stream, r.Version, name, r.Time.UnixMilli(), data, relay, ordinal)
 	if tx.log.backend.IsNotUnique(err) {

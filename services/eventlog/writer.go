@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"runtime"
 	"runtime/debug"
 	"sync/atomic"
 )
@@ -106,11 +107,17 @@ func (l *Log) batch(ctx context.Context, first *command) (fatal error) {
 		}
 		return nil // as when a backup holds the file for long
 	}
+	run := l.run
 	for c := first; c != nil; c = l.next() {
 		if c != first {
 			commands = append(commands, c)
 		}
-		if err := l.carryOut(ctx, c); err != nil {
+		err := run(ctx, c)
+		if errors.Is(err, errSpoilt) {
+			run = l.runApart
+			err = l.again(ctx, before, commands)
+		}
+		if err != nil {
 			// The transaction cannot go on, as when the disk is full in the midst of it: nothing of it has happened.
 			l.head = before
 			_ = l.exec(ctx, "ROLLBACK") // fails when the database has rolled back by itself
@@ -135,16 +142,21 @@ func (l *Log) batch(ctx context.Context, first *command) (fatal error) {
 	return nil
 }
 
-// next takes the next waiting command; nil when there is none.
+// next takes the next waiting command; nil when there is none. It lets goroutines that are ready to run have their turn
+// first: they may be about to bring one, and a commit costs as much as several commands.
 func (l *Log) next() *command {
-	for {
+	for yielded := false; ; {
 		select {
 		case c := <-l.queue:
 			if c.take() {
 				return c
 			}
 		default:
-			return nil
+			if yielded {
+				return nil
+			}
+			runtime.Gosched()
+			yielded = true
 		}
 	}
 }
@@ -162,9 +174,40 @@ func (l *Log) commit(ctx context.Context, before head) error {
 	return nil
 }
 
-// carryOut runs one command in a savepoint of its own and leaves its result in it. Its own error means that the whole
+// errSpoilt says that a command has failed and left something behind.
+var errSpoilt = errors.New("a command has spoilt the transaction")
+
+// run runs one command and leaves its result in it; errSpoilt when it must be undone. Few commands fail, and fewer after
+// they have written, so that it is cheaper to carry out a batch again than to guard each command with a savepoint.
+func (l *Log) run(ctx context.Context, c *command) error {
+	tx := &Tx{log: l, ctx: ctx, now: l.timestamp(), mayAppend: true}
+	c.err = tx.run(c.fn)
+	tx.end()
+	if c.err != nil && (tx.wrote || tx.broken != nil) {
+		return errSpoilt
+	}
+	return nil
+}
+
+// again takes a transaction back to where it began and carries out its commands apart from each other. Its error is as that
+// of runApart.
+func (l *Log) again(ctx context.Context, before head, commands []*command) (lost error) {
+	l.head = before.clone()
+	_ = l.exec(ctx, "ROLLBACK") // fails when the database has rolled back by itself
+	if err := l.exec(ctx, l.backend.Begin()); err != nil {
+		return fmt.Errorf("begin a transaction again: %w", err)
+	}
+	for _, c := range commands {
+		if err := l.runApart(ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// runApart runs one command in a savepoint of its own and leaves its result in it. Its own error means that the whole
 // transaction is lost; the database may have rolled it back by itself, and the savepoint with it.
-func (l *Log) carryOut(ctx context.Context, c *command) (lost error) {
+func (l *Log) runApart(ctx context.Context, c *command) (lost error) {
 	if err := l.exec(ctx, "SAVEPOINT command"); err != nil {
 		return fmt.Errorf("begin a command: %w", err)
 	}
