@@ -1,7 +1,9 @@
 package oauth
 
 import (
+	"database/sql"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -277,7 +279,7 @@ func insertAccess(tx *eventlog.Tx, grantID string, t *oauthv1.AccessToken) error
 }
 
 const (
-	pruneEvery = 8 // tokens
+	pruneEvery = 16 // tokens
 	pruneBatch = 2 * pruneEvery
 )
 
@@ -287,9 +289,17 @@ func isPruning(hash []byte) bool {
 	return len(hash) > placeLength && hash[len(hash)-1]%pruneEvery == 0
 }
 
-// prune forgets the expired among the first tokens from a place on: in the order of places, what comes first expires first,
-// but for a few.
+// prune forgets the expired among the first tokens from a place on, if the very first is. In the order of places, what
+// comes first expires first, but for a few.
 func prune(tx *eventlog.Tx, table string, from []byte) error {
+	var expires int64
+	err := tx.QueryRow(`SELECT expires_at FROM `+table+` WHERE hash >= ? ORDER BY hash LIMIT 1`, from).Scan(&expires)
+	if errors.Is(err, sql.ErrNoRows) || err == nil && expires > millis(tx.Now()) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
 	return exec(tx, `DELETE FROM `+table+` WHERE hash IN (SELECT hash FROM `+table+` WHERE hash >= ? ORDER BY hash LIMIT ?)
 		AND expires_at <= ?`, from, pruneBatch, millis(tx.Now()))
 }

@@ -226,6 +226,7 @@ func (s *Server) record(ctx context.Context, m clientMetadata) (registered, erro
 	if err != nil {
 		return registered{}, err
 	}
-	s.logger.InfoContext(ctx, "client registered", "client_id", answer.ClientID, "auth_method", m.AuthMethod)
+	// Its event says so as well. Strangers choose how often, and a line costs as much as the rest.
+	s.logger.DebugContext(ctx, "client registered", "client_id", answer.ClientID, "auth_method", m.AuthMethod)
 	return answer, nil
 }

@@ -75,7 +75,7 @@ func (s *Server) giveBack(ctx context.Context, id string) (registered, error) {
 	if err != nil {
 		return registered{}, err
 	}
-	s.logger.InfoContext(ctx, "registration repeated", "client_id", id)
+	s.logger.DebugContext(ctx, "registration repeated", "client_id", id)
 	return answer, nil
 }
 
