@@ -21,7 +21,6 @@ func (a *app) formRequest(to string, form url.Values) *http.Request {
 func BenchmarkClientCredentials(b *testing.B) {
 	w, h := benchWorld(b)
 	a := w.enroll()
-	b.SetParallelism(32)
 	benchHandler(b, h, func() *http.Request { return a.formRequest("/token", serviceForm()) })
 }
 
@@ -71,14 +70,10 @@ func echo(w http.ResponseWriter, r *http.Request) {
 
 func benchHandler(b *testing.B, h http.Handler, request func() *http.Request) {
 	b.Helper()
-	b.ReportAllocs()
-	cpu(b)
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			recorded := httptest.NewRecorder()
-			if h.ServeHTTP(recorded, request()); recorded.Code != http.StatusOK {
-				b.Error(recorded.Code, recorded.Body)
-			}
+	measure(b, func(int) {
+		recorded := httptest.NewRecorder()
+		if h.ServeHTTP(recorded, request()); recorded.Code != http.StatusOK {
+			b.Error(recorded.Code, recorded.Body)
 		}
 	})
 }
@@ -89,22 +84,17 @@ func benchHTTP(b *testing.B, h http.Handler, a *app, form url.Values) {
 	defer server.Close()
 	client := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}
 	defer client.CloseIdleConnections()
-	b.ReportAllocs()
-	cpu(b)
-	b.SetParallelism(32) // of the two processors that the figures are for
-	b.RunParallel(func(pb *testing.PB) {
-		for pb.Next() {
-			r := a.formRequest(server.URL+"/introspect", form)
-			r.RequestURI = ""
-			res, err := client.Do(r)
-			if err != nil {
-				b.Error(err)
-				return
-			}
-			if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
-				b.Error(res.StatusCode, err)
-			}
-			_ = res.Body.Close()
+	measure(b, func(int) {
+		r := a.formRequest(server.URL+"/introspect", form)
+		r.RequestURI = ""
+		res, err := client.Do(r)
+		if err != nil {
+			b.Error(err)
+			return
 		}
+		if _, err := io.Copy(io.Discard, res.Body); err != nil || res.StatusCode != http.StatusOK {
+			b.Error(res.StatusCode, err)
+		}
+		_ = res.Body.Close()
 	})
 }
