@@ -71,7 +71,7 @@ func (s *Server) findClient(ctx context.Context, id string) (*client, error) {
 		c.grantTypes = append(c.grantTypes, oidc.GrantType(t))
 	}
 	if c.authMethod == string(oidc.AuthMethodNone) {
-		// The others are looked up unless they have shown their secret (see proven), so that a wrong secret takes as long as
+		// The others are looked up unless they have shown their secret (see proofKey), so that a wrong secret takes as long as
 		// an unknown client.
 		s.clients.put(id, c, ticket)
 	}

@@ -1,13 +1,10 @@
 package oauth
 
 import (
-	"crypto/sha256"
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
-	"time"
 
 	"github.com/zitadel/oidc/v3/pkg/oidc"
 	"github.com/zitadel/oidc/v3/pkg/op"
@@ -91,10 +88,19 @@ func (s *Server) resourceServer(r *http.Request) (*client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := s.proven(r, credentials)
+	if isDocumentID(credentials.ClientID) {
+		return nil, errInvalidClient // it has no secret: there is no need to fetch the document
+	}
+	found, err := s.VerifyClient(r.Context(), &op.Request[op.ClientCredentials]{
+		Method: r.Method, URL: r.URL, Header: r.Header, Form: r.Form, PostForm: r.PostForm, Data: &credentials,
+	})
+	if err != nil {
+		return nil, orDefault(exchangeFrom(r.Context()).refusal, errServer)
+	}
+	c, ok := found.(*client)
 	switch {
-	case err != nil:
-		return nil, err
+	case !ok:
+		return nil, errors.New("the client is not ours")
 	case c.authMethod == string(oidc.AuthMethodNone):
 		return nil, errInvalidClient
 	case c.resource == "" || !c.preregistered:
@@ -123,62 +129,4 @@ func readCredentials(r *http.Request) (op.ClientCredentials, error) {
 		}
 	}
 	return c, nil
-}
-
-// proof is a client that has shown its secret, and until when that need not be checked again.
-type proof struct {
-	client *client
-	until  time.Time
-}
-
-// proven authenticates a client. One that has shown its secret lately is remembered under the hash of what it showed: who
-// does not know the secret gets past the memory, and a wrong one takes as long as it does for an unknown client.
-func (s *Server) proven(r *http.Request, credentials op.ClientCredentials) (*client, error) {
-	if isDocumentID(credentials.ClientID) {
-		return nil, errInvalidClient // it has no secret: there is no need to fetch the document
-	}
-	_, byHeader := basicAuth(r.Header)
-	shown, now := "", s.now()
-	var ticket uint64
-	if credentials.ClientSecret != "" {
-		shown = credentialsKey(credentials, byHeader)
-		var known proof
-		var ok bool
-		if known, ticket, ok = s.proofs.get(shown); ok && now.Before(known.until) {
-			return known.client, nil
-		}
-	}
-	found, err := s.VerifyClient(r.Context(), &op.Request[op.ClientCredentials]{
-		Method: r.Method, URL: r.URL, Header: r.Header, Form: r.Form, PostForm: r.PostForm, Data: &credentials,
-	})
-	if err != nil {
-		return nil, orDefault(exchangeFrom(r.Context()).refusal, errServer)
-	}
-	c, ok := found.(*client)
-	if !ok {
-		return nil, errors.New("the client is not ours")
-	}
-	if shown != "" && c.authMethod != string(oidc.AuthMethodNone) {
-		until := now.Add(memory)
-		if now.Before(c.previousUntil) {
-			until = earlier(until, c.previousUntil) // it may be the secret before that was shown
-		}
-		s.proofs.put(shown, proof{c, until}, ticket)
-	}
-	return c, nil
-}
-
-// credentialsKey is the same for the same id and secret, shown in the same way.
-func credentialsKey(c op.ClientCredentials, byHeader bool) string {
-	shown := strconv.FormatBool(byHeader) + " " + strconv.Itoa(len(c.ClientID)) + " " + c.ClientID + c.ClientSecret
-	sum := sha256.Sum256([]byte(shown))
-	return string(sum[:])
-}
-
-// forgetClients takes clients out of memory, by their ids: what they registered, and that they have shown a secret. With
-// them go the resources that they may be the servers of.
-func (s *Server) forgetClients(condition func(id string) bool) {
-	s.clients.purge(func(c *client) bool { return condition(c.id) })
-	s.proofs.purge(func(p proof) bool { return condition(p.client.id) })
-	s.forgetResources()
 }

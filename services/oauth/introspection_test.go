@@ -1,6 +1,7 @@
 package oauth_test
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,6 +10,7 @@ import (
 	"time"
 
 	"golang.org/x/time/rate"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 	"github.com/paput/paput/services/oauth"
@@ -203,4 +205,58 @@ func TestIntrospectionFailuresAreLimited(t *testing.T) {
 	if r := server.introspect(token); r.json("active") != true {
 		t.Errorf("got %s for whoever gets it right", r.body)
 	}
+}
+
+// What is remembered of a resource server ends with its secret and with itself.
+func TestIntrospectionAfterRotation(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	server := w.preregister(&oauthv1.Client{Resource: notesResource})
+	token := w.register(nil).login("acct_1", "resource", notesResource).access
+	active := func(a *app) bool {
+		switch r := a.introspect(token); {
+		case r.status == http.StatusOK:
+			return r.json("active") == true
+		default:
+			r.wantError(t, 401, "invalid_client", textClient)
+			return false
+		}
+	}
+	if !active(server) {
+		t.Fatal("the first secret does not work")
+	}
+	secret, _ := server.rotate(5 * time.Second)
+	second := server.with(secret)
+	if !active(second) || !active(server) {
+		t.Error("one of the secrets does not work while both should")
+	}
+	w.advance(5 * time.Second)
+	if active(server) || !active(second) {
+		t.Error("the secret before works for longer than it should, or the other does not")
+	}
+	secret, _ = server.rotate(0)
+	if active(second) || !active(server.with(secret)) {
+		t.Error("a secret that was ended at once works, or the other does not")
+	}
+	if _, err := w.admin().RemoveClient(t.Context(), &oauthv1.RemoveClientRequest{ClientId: server.id}); err != nil {
+		t.Fatal(err)
+	}
+	if active(server.with(secret)) {
+		t.Error("a client that was removed may introspect")
+	}
+}
+
+// A secret that is remembered is checked again after a while, in case its rotation was not noticed.
+func TestProofsAreForgotten(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	server, a := resourceServer(w, notesResource)
+	token := a.login("acct_1", "resource", notesResource).access
+	server.introspect(token)
+	hash := sha256.Sum256([]byte("another"))
+	w.append("client/"+server.id, &oauthv1.ClientEvent{Event: &oauthv1.ClientEvent_SecretRotated{SecretRotated: &oauthv1.ClientSecretRotated{
+		SecretHash: hash[:], PreviousExpireTime: timestamppb.New(w.Now()),
+	}}})
+	w.advance(10 * time.Second)
+	server.introspect(token).wantError(t, 401, "invalid_client", textClient)
 }

@@ -116,7 +116,7 @@ type Server struct {
 	noDocuments   bool
 	callers       cache[remembered]
 	known         cache[knownResources] // all of them, by the empty string
-	proofs        cache[proof]          // of clients with a secret, by credentialsKey
+	proofs        cache[proof]          // of clients with a secret, by proofKey
 	accepted      acceptedAssertions
 
 	redirectSchemes []string

@@ -86,7 +86,7 @@ func Projections() []eventlog.Projection {
 		Schema:  schema + servicesSchema + consentSchema + devicesSchema,
 		Tables: []string{
 			"oauth_clients", "oauth_answers", "oauth_grants", "oauth_codes", "oauth_refresh_tokens", "oauth_access_tokens",
-			"oauth_service_grants", "oauth_consents", "oauth_devices",
+			"oauth_service_grants", "oauth_assertions", "oauth_consents", "oauth_devices",
 		},
 		Apply: apply,
 	}}

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 )
 
 // A token that is bound to another service's resource is worth nothing at this server's own RPCs, nor at its MCP endpoint,
@@ -47,13 +49,26 @@ func TestForeignResourceMustMatch(t *testing.T) {
 	}
 }
 
-// A resource is known a few seconds after it is registered at the latest: sooner when whoever registers it makes this server
-// forget what it knew.
-func TestResourcesAreLookedUpAgain(t *testing.T) {
+// A resource is known as soon as its server is registered, and no longer than that. What happens behind this server's back
+// is noticed a few seconds later.
+func TestResourcesComeAndGo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := w.enroll()
-	a.token(serviceForm("resource", notesResource)).wantError(t, 400, "invalid_target", "resource is not one of this server")
+	refused := func() {
+		t.Helper()
+		a.token(serviceForm("resource", notesResource)).wantError(t, 400, "invalid_target", "resource is not one of this server")
+	}
+	refused()
+	server := w.preregister(&oauthv1.Client{Resource: notesResource + "/"})
+	token := a.token(serviceForm("resource", notesResource)).tokens(t).access
+	if r := server.introspect(token); r.json("active") != true {
+		t.Errorf("got %s", r.body)
+	}
+	if _, err := w.admin().RemoveClient(t.Context(), &oauthv1.RemoveClientRequest{ClientId: server.id}); err != nil {
+		t.Fatal(err)
+	}
+	refused()
 	w.enroll(serverOf(notesResource))
 	w.advance(10 * time.Second)
 	a.token(serviceForm("resource", notesResource)).tokens(t)

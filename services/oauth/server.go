@@ -132,13 +132,31 @@ func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 	if r.Data.ClientAssertion != "" {
 		return s.verifyAssertion(ctx, r.Data.ClientID, r.Data.ClientAssertion)
 	}
-	known, err := s.findClient(ctx, r.Data.ClientID)
+	_, byHeader := basicAuth(r.Header)
+	if r.Data.ClientSecret == "" {
+		return s.verifySecret(ctx, r.Data, byHeader)
+	}
+	now, shown := s.now(), proofKey(r.Data, byHeader)
+	known, ticket, ok := s.proofs.get(shown)
+	if ok && now.Before(known.until) {
+		return known.client, nil
+	}
+	c, err := s.verifySecret(ctx, r.Data, byHeader)
+	if err == nil {
+		s.proofs.put(shown, newProof(c, now), ticket)
+	}
+	return c, err
+}
+
+// verifySecret authenticates a client by its secret, or by having none.
+func (s *Server) verifySecret(ctx context.Context, shown *op.ClientCredentials, byHeader bool) (*client, error) {
+	known, err := s.findClient(ctx, shown.ClientID)
 	if errors.Is(err, errDocument) {
 		s.report(ctx, "client not authenticated", "cause", exchangeFrom(ctx).cause)
 		return nil, refusing(ctx, errInvalidClient)
 	}
 	if errors.Is(err, errAbsent) {
-		(&client{}).hasSecret(r.Data.ClientSecret, s.now()) // as much work as for a known one
+		(&client{}).hasSecret(shown.ClientSecret, s.now()) // as much work as for a known one
 		return nil, refusing(ctx, errInvalidClient)
 	}
 	if told := (*refusal)(nil); errors.As(err, &told) {
@@ -147,7 +165,7 @@ func (s *Server) VerifyClient(ctx context.Context, r *op.Request[op.ClientCreden
 	if err != nil {
 		return nil, s.internal(ctx, err)
 	}
-	if _, byHeader := basicAuth(r.Header); !known.authenticates(r.Data.ClientSecret, byHeader, s.now()) {
+	if !known.authenticates(shown.ClientSecret, byHeader, s.now()) {
 		return nil, refusing(ctx, errInvalidClient)
 	}
 	return known, nil

@@ -193,14 +193,20 @@ func TestServiceGrantsAreForgotten(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := w.enroll()
+	var first []string
 	for range 12 {
-		a.token(serviceForm()).tokens(t)
+		first = append(first, a.token(serviceForm()).tokens(t).access)
 	}
 	person := w.register(nil).login("acct_1").access
 	w.advance(14 * time.Minute)
 	last := a.token(serviceForm()).tokens(t).access
 	if got := w.count(`SELECT count(*) FROM oauth_service_grants`); got != 13 {
 		t.Errorf("got %d grants of services before the first is over, want 13", got)
+	}
+	for _, token := range first {
+		if !w.alive(token) {
+			t.Fatal("a token that is not over is forgotten")
+		}
 	}
 	w.advance(time.Minute)
 	for range 3 {
