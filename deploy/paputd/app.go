@@ -195,8 +195,9 @@ func (a *app) wire(keys serverKeys) (err error) {
 		return err
 	}
 	a.front = web.New(web.Config{
-		PublicURL: a.cfg.publicURL,
-		MCP:       tools,
+		PublicURL:      a.cfg.publicURL,
+		MCP:            tools,
+		TrustedProxies: a.cfg.trustedProxies,
 		Mount: func(mux *http.ServeMux) {
 			connecthttp.Mount(mux, server)
 			a.oauth.Register(mux)

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/paput/paput/edge/web"
 	"github.com/paput/paput/services/oauth"
 )
 
@@ -34,6 +35,9 @@ type config struct {
 	documents  bool
 	// redirectSchemes are those of redirect URIs that lead to apps.
 	redirectSchemes []string
+	// proxies is the flag; trustedProxies what check makes of it.
+	proxies        []string
+	trustedProxies []netip.Prefix
 	// split sends the edge's calls over HTTP instead of in process. It is no flag: tests hold both to the same table.
 	split bool
 	// readTime, writeTime and publishTime replace the constants of these names in tests.
@@ -66,6 +70,7 @@ func (c *config) addServeFlags(flags *pflag.FlagSet) {
 	c.addDataFlag(flags)
 	flags.StringVar(&c.listen, "listen", defaultListen, "address and port to serve HTTP on")
 	flags.StringVar(&c.publicURL, "public-url", "", "address that clients use, such as https://paput.example.com; needed off loopback\n(default http://localhost and the port of --listen)")
+	flags.StringSliceVar(&c.proxies, "trusted-proxies", nil, "addresses or networks of reverse proxies, such as 127.0.0.1,10.0.0.0/8: limits then count for the client\nthat they name in X-Forwarded-For; everybody else's such header is ignored")
 	flags.StringVar(&c.natsListen, "nats-listen", "127.0.0.1:4222", "address and port of the embedded NATS server")
 	flags.StringVar(&c.natsURL, "nats-url", "", "use this NATS cluster instead of the embedded server, such as nats://nats.internal:4222")
 	flags.StringVar(&c.natsCreds, "nats-creds", "", "credentials file for --nats-url")
@@ -102,6 +107,10 @@ func (c *config) check() error {
 		if !oauth.IsPrivateScheme(scheme) {
 			return fmt.Errorf("--redirect-schemes %q: name schemes of apps' own, in lower case and without a colon, such as com.example.app", scheme)
 		}
+	}
+	var err error
+	if c.trustedProxies, err = web.ParseProxies(c.proxies); err != nil {
+		return fmt.Errorf("--trusted-proxies: %w", err)
 	}
 	return c.checkAddress()
 }

@@ -42,6 +42,10 @@ func TestConfigCheck(t *testing.T) {
 			want: "--access-token-ttl 48h0m0s: between 1m and 24h",
 		},
 		{
+			name: "everybody a proxy", give: config{listen: defaultListen, proxies: []string{"0.0.0.0/0"}},
+			want: "--trusted-proxies: 0.0.0.0/0 is everybody: name the proxies alone, or anyone can claim any address",
+		},
+		{
 			name: "an unknown log format", give: config{listen: defaultListen, logFormat: "xml"},
 			want: `--log-format "xml": text or json`,
 		},

@@ -6,6 +6,7 @@ import (
 	"embed"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"time"
 )
@@ -21,6 +22,8 @@ type Config struct {
 	MCP http.Handler
 	// Mount adds the routes of the services: RPCs, OAuth endpoints, sign-in pages.
 	Mount func(mux *http.ServeMux)
+	// TrustedProxies are the reverse proxies whose word on a client's address is taken; see ParseProxies.
+	TrustedProxies []netip.Prefix
 	// Ready returns why the server cannot do its work, nil when it can.
 	Ready func(r *http.Request) error
 	// Now tells the time.
@@ -48,7 +51,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("/{$}", c.root)
 	mux.HandleFunc("/", notFound)
 	c.Mount(mux)
-	return c.boundStreams(mux)
+	return c.direct(c.boundStreams(mux))
 }
 
 // root shows a person the landing page; everything else that arrives at / is for the MCP endpoint, whose own answer to a

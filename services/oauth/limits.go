@@ -15,7 +15,8 @@ import (
 // A field that is zero gets the default, which its comment names; rate.Inf lifts a limit.
 //
 // An address that floods is told so and nothing more; nobody else is, and neither is a client for the registrations of
-// others. BUG: the address is the peer's, so that behind a reverse proxy all people share the limits of one.
+// others. The address is that of http.Request.RemoteAddr, of IPv6 the first 64 bits; behind a reverse proxy, whoever serves
+// the routes puts the client's there.
 type Limits struct {
 	// RegisterRate (0.5) and RegisterBurst (60) are for registrations.
 	RegisterRate  rate.Limit
