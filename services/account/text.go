@@ -91,7 +91,7 @@ func english() texts {
 		SignIn:      "Sign in",
 		SignOut:     "Sign out",
 
-		SignedInAs: "Signed in as:",
+		SignedInAs: "Signed in as: ",
 		AgainTitle: "Please sign in again",
 		AgainIntro: "An app asks for a fresh sign-in. Enter your password once more to go on.",
 		OtherTitle: "Sign in with another account",

@@ -55,7 +55,7 @@ func TestFreshSignIn(t *testing.T) {
 	ja := s.japaneseVisitor()
 	ja.signIn("ada@example.com", goodPassword)
 	ja.get(freshWay(s.clock.now().Add(time.Millisecond))).want(t, http.StatusOK, `<html lang="ja">`, "<h1>もう一度サインインしてください</h1>",
-		"アプリが再度のサインインを求めています。", "サインイン中： <strong>ada@example.com</strong>", ">別のアカウントを使う</a>")
+		"アプリが再度のサインインを求めています。", "サインイン中：<strong>ada@example.com</strong>", ">別のアカウントを使う</a>")
 
 	// Nobody has to prove twice who was nobody before.
 	s.visitor().get(freshWay(since)).want(t, http.StatusOK, "<h1>Sign in to Paput</h1>")

@@ -23,13 +23,15 @@ const words = {
     locale: 'en-GB', setup: 'Set up Paput', short: 'too short', differ: 'not the same', signedIn: 'You are signed in',
     gone: 'no longer works', signIn: 'Sign in', wrong: 'The e-mail address or the password is wrong.',
     consent: 'Connect “Test app”?', unverified: 'Unverified app', nothing: 'Tick at least one thing',
-    landing: 'Paput keeps what you learn at work',
+    landing: 'Paput keeps what you learn at work', again: 'Please sign in again', other: 'Sign in with another account',
+    useOther: 'Use another account', reference: 'Reference: ',
   },
   ja: {
     locale: 'ja-JP', setup: 'Paput の初期設定', short: '短すぎます', differ: '一致しません', signedIn: 'サインインしています',
     gone: '使えません', signIn: 'サインイン', wrong: 'メールアドレスまたはパスワードが違います。',
     consent: '「Test app」を接続しますか？', unverified: '未確認のアプリです', nothing: '1 つ以上選ぶ',
-    landing: 'Paput は、仕事で学んだこと',
+    landing: 'Paput は、仕事で学んだこと', again: 'もう一度サインインしてください', other: '別のアカウントでサインイン',
+    useOther: '別のアカウントを使う', reference: '参照番号：',
   },
 };
 
@@ -186,6 +188,64 @@ for (const language of ['en', 'ja']) {
       const token = await app.redeem(query.get('code'));
       assert.equal(token.status, 200);
       assert.deepEqual(token.scope.split(' ').sort(), ['paput.read', 'paput.write']);
+    } finally {
+      await page.context().close();
+      app.close();
+    }
+  });
+
+  test(`${language}: a fresh sign-in, and another account`, { timeout: 120_000 }, async () => {
+    const app = await App.register(server, 'Test app');
+    const page = await open(language);
+    const other = { email: `${language}-other@example.com`, password: person.password };
+    try {
+      await page.goto(await server.invite(other.email));
+      await page.locator('input[name=password]').fill(other.password);
+      await page.locator('input[name=password_again]').fill(other.password);
+      await page.locator('button[type=submit]').click();
+      await page.getByRole('heading', { level: 1, name: say.signedIn }).waitFor();
+
+      // An app wants to be sure who it is.
+      await page.goto(String(await app.authorizationURL({ prompt: 'login' })));
+      await page.getByRole('heading', { level: 1, name: say.again }).waitFor();
+      assert.equal(await page.locator('input[name=email]').inputValue(), other.email, 'the address is filled in');
+      await inspect(page, language, 'login-again');
+      await signIn(page, { ...other, password: 'not the password' });
+      await shows(page, say.wrong);
+      await page.getByRole('heading', { level: 1, name: say.again }).waitFor();
+      await signIn(page, other);
+      await page.getByRole('heading', { level: 1, name: say.consent }).waitFor();
+      await shows(page, other.email);
+
+      // It is the wrong account: the way to another one leads back to the same question.
+      const asked = page.url();
+      await page.getByRole('link', { name: say.useOther }).click();
+      await page.getByRole('heading', { level: 1, name: say.other }).waitFor();
+      assert.equal(await page.locator('input[name=email]').inputValue(), '', 'the address is left open');
+      await inspect(page, language, 'login-other');
+      await signIn(page);
+      await page.getByRole('heading', { level: 1, name: say.consent }).waitFor();
+      assert.equal(page.url(), asked);
+      await shows(page, person.email);
+      const back = page.waitForRequest((request) => request.url().startsWith(app.redirect));
+      await decide(page, 'approve');
+      assert.equal((await app.redeem(new URL((await back).url()).searchParams.get('code'))).status, 200);
+
+      // A hint fills in the address for someone who is signed out, and the app's name for it goes nowhere else.
+      const stranger = await open(language);
+      await stranger.goto(String(await app.authorizationURL({ login_hint: other.email })));
+      assert.equal(await stranger.locator('input[name=email]').inputValue(), other.email);
+      assert(!stranger.url().includes('other'), stranger.url());
+      await stranger.context().close();
+
+      // A program on this computer is asked about each time.
+      await page.goto(String(await app.authorizationURL()));
+      await page.getByRole('heading', { level: 1, name: say.consent }).waitFor();
+
+      const response = await page.goto(server.url + '/logout');
+      assert.equal(response.status(), 405);
+      await shows(page, say.reference);
+      await inspect(page, language, 'error-method');
     } finally {
       await page.context().close();
       app.close();
