@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -411,4 +412,34 @@ func TestLoginHint(t *testing.T) {
 	pb := plain.newBrowser("acct_1")
 	p.code(pb)
 	pb.wantEnd("code", p.query("login_hint", "acct_2@example.com"))
+}
+
+// What is remembered when the request comes may be forgotten when it is answered.
+func TestForgottenMeanwhile(t *testing.T) {
+	t.Parallel()
+	var forget atomic.Pointer[func()]
+	w := newWorld(t, func(c *oauth.Config) {
+		newID := c.NewID
+		c.NewID = func(prefix string) string {
+			if prefix == "grant" {
+				if f := forget.Swap(nil); f != nil {
+					(*f)()
+				}
+			}
+			return newID(prefix)
+		}
+	})
+	a := w.registerWeb()
+	b := w.newBrowser("acct_1")
+	for _, prompt := range []string{"-", "none"} {
+		tokens := a.token(a.redeemForm(a.code(b))).tokens(t)
+		b.wantEnd("code", a.query())
+		logOut := func() { a.call("/revoke", url.Values{"token": {tokens.refresh}}) }
+		forget.Store(&logOut)
+		want := map[string]string{"-": "page", "none": "interaction_required"}[prompt]
+		b.wantEnd(want, a.query("prompt", prompt))
+		if forget.Load() != nil {
+			t.Error("nothing was forgotten meanwhile")
+		}
+	}
 }
