@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -103,13 +102,7 @@ func covers(allowed, asked []string) bool {
 // the person's own computer, or is not https.
 func rememberedHost(redirectURI string) (host string, ok bool) {
 	u, err := url.Parse(redirectURI)
-	if err != nil || u.Scheme != "https" || u.Host == "" {
-		return "", false
-	}
-	name := strings.ToLower(u.Hostname())
-	ip, err := netip.ParseAddr(name)
-	loopback := err == nil && (ip.Unmap().IsLoopback() || ip.IsUnspecified())
-	if loopback || name == "localhost" || strings.HasSuffix(name, ".localhost") { // RFC 6761, section 6.3
+	if err != nil || u.Scheme != "https" || u.Host == "" || isLoopback(u.Hostname()) {
 		return "", false
 	}
 	return strings.ToLower(u.Host), true

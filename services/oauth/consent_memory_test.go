@@ -159,11 +159,14 @@ func TestLoopbackIsNeverRemembered(t *testing.T) {
 	b := w.newBrowser("acct_1")
 	for _, redirect := range []string{
 		"http://127.0.0.1:4711/cb", "http://localhost/cb", "http://[::1]:1/cb",
-		"https://localhost/cb", "https://LOCALHOST:8443/cb", "https://x.localhost/cb", "https://127.0.0.1/cb", "https://127.9.9.9/cb", "https://[::1]/cb", "https://[::ffff:127.0.0.1]/cb",
+		"https://localhost/cb", "https://LOCALHOST:8443/cb", "https://localhost./cb", "https://x.localhost/cb", "https://127.0.0.1/cb", "https://127.9.9.9/cb", "https://[::1]/cb", "https://[::ffff:127.0.0.1]/cb",
 	} {
 		a := w.register(map[string]any{"redirect_uris": []string{redirect}})
 		for range 2 {
 			a.code(b) // the page is shown each time
+		}
+		if r := b.get(b.begin(a.query())); !strings.Contains(r.body, "a program <strong>on this computer</strong>") {
+			t.Errorf("%s: the page does not warn: %s", redirect, r.body)
 		}
 		b.wantEnd("interaction_required", a.query("prompt", "none"))
 	}

@@ -160,5 +160,14 @@ func redirectHost(redirectURI string) (host string, loopback bool) {
 	if err != nil {
 		return "", false
 	}
-	return u.Host, false
+	return u.Host, isLoopback(u.Hostname())
+}
+
+// isLoopback says whether a host, however it is written, stands for the person's own computer.
+func isLoopback(hostname string) bool {
+	name := strings.TrimSuffix(strings.ToLower(hostname), ".")
+	if ip, err := netip.ParseAddr(name); err == nil {
+		return ip.Unmap().IsLoopback() || ip.IsUnspecified()
+	}
+	return name == "localhost" || strings.HasSuffix(name, ".localhost") // RFC 6761, section 6.3
 }
