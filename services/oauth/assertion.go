@@ -196,13 +196,13 @@ func (s *Server) verifyAssertion(ctx context.Context, clientID, compact string) 
 	case !signed:
 		return nil, s.unauthenticated(ctx, "the client is unknown, or has no key that the assertion is signed with")
 	case fault != "":
-		return nil, s.unauthenticated(ctx, fault)
+		return nil, s.unauthenticated(ctx, fault, "client_id", known.id)
 	}
 	bound := *known
 	bound.assertion = assertion{hash: hashSecret(known.id + " " + a.id), until: a.expires.Add(assertionSkew)}
 	switch err := s.accepted.admit(bound.assertion, s.now()); {
 	case errors.Is(err, errInvalidClient):
-		return nil, s.unauthenticated(ctx, "the assertion was used before")
+		return nil, s.unauthenticated(ctx, "the assertion was used before", "client_id", known.id)
 	case err != nil:
 		return nil, refusing(ctx, err)
 	}
@@ -227,8 +227,8 @@ func (s *Server) signed(c *client, a presentedAssertion) (bool, error) {
 }
 
 // unauthenticated refuses a client, and tells the log why.
-func (s *Server) unauthenticated(ctx context.Context, cause string) error {
-	s.report(ctx, "client not authenticated", "cause", cause)
+func (s *Server) unauthenticated(ctx context.Context, cause string, more ...any) error {
+	s.report(ctx, "client not authenticated", append([]any{"cause", cause}, more...)...)
 	return refusing(ctx, errInvalidClient)
 }
 
