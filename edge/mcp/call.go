@@ -16,8 +16,8 @@ import (
 type caller struct {
 	// bearer goes with every RPC; empty when the client adds a token of its own.
 	bearer string
-	// account is whom the token speaks for, empty for the token of a service, which speaks for itself. client is the app
-	// or service that was given it.
+	// account is whom the token speaks for, empty for a service that speaks for itself. client is the app or service that
+	// was given it.
 	account, client string
 	// scopes are those granted and those that they imply.
 	scopes []string
