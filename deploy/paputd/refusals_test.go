@@ -99,20 +99,21 @@ var formToken = regexp.MustCompile(`name="csrf" value="([^"]*)"`)
 // signIn fills in the sign-in form.
 func (r *running) signIn(t *testing.T, browser *http.Client, email string) {
 	t.Helper()
-	page := r.fetch(t, browser, http.MethodGet, "/login", nil)
+	page := r.loginPage(t, browser, http.MethodGet, nil)
 	token := formToken.FindStringSubmatch(page.body)
 	if token == nil {
 		t.Fatalf("no form: %s", page.body)
 	}
 	form := url.Values{"csrf": {token[1]}, "email": {email}, "password": {"correct horse battery"}}
-	if got := r.fetch(t, browser, http.MethodPost, "/login", form); got.status != http.StatusSeeOther {
+	if got := r.loginPage(t, browser, http.MethodPost, form); got.status != http.StatusSeeOther {
 		t.Fatalf("sign in: got %d %s", got.status, got.body)
 	}
 }
 
-func (r *running) fetch(t *testing.T, browser *http.Client, method, path string, form url.Values) answered {
+// loginPage visits the sign-in page, or sends its form.
+func (r *running) loginPage(t *testing.T, browser *http.Client, method string, form url.Values) answered {
 	t.Helper()
-	req, err := http.NewRequestWithContext(t.Context(), method, r.url+path, strings.NewReader(form.Encode()))
+	req, err := http.NewRequestWithContext(t.Context(), method, r.url+"/login", strings.NewReader(form.Encode()))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,17 +157,17 @@ func TestSessionFixation(t *testing.T) {
 		t.Fatal(err)
 	}
 	aiko.Jar.SetCookies(u, []*http.Cookie{{Name: "paput_session", Value: planted, Path: "/"}})
-	if page := server.fetch(t, aiko, http.MethodGet, "/login", nil); !strings.Contains(page.body, "eve@example.com") {
+	if page := server.loginPage(t, aiko, http.MethodGet, nil); !strings.Contains(page.body, "eve@example.com") {
 		t.Fatalf("the cookie was not planted: %s", page.body)
 	}
 	server.signIn(t, aiko, "aiko@example.com")
 	if got := server.session(t, aiko); got == planted || got == "" {
 		t.Errorf("the session is still the planted one")
 	}
-	if page := server.fetch(t, aiko, http.MethodGet, "/login", nil); !strings.Contains(page.body, "aiko@example.com") {
+	if page := server.loginPage(t, aiko, http.MethodGet, nil); !strings.Contains(page.body, "aiko@example.com") {
 		t.Errorf("aiko is not signed in: %s", page.body)
 	}
-	if page := server.fetch(t, eve, http.MethodGet, "/login", nil); strings.Contains(page.body, "@example.com") {
+	if page := server.loginPage(t, eve, http.MethodGet, nil); strings.Contains(page.body, "@example.com") {
 		t.Errorf("the planted session still signs in: %s", page.body)
 	}
 }
