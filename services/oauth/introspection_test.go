@@ -214,13 +214,12 @@ func TestIntrospectionAfterRotation(t *testing.T) {
 	server := w.preregister(&oauthv1.Client{Resource: notesResource})
 	token := w.register(nil).login("acct_1", "resource", notesResource).access
 	active := func(a *app) bool {
-		switch r := a.introspect(token); {
-		case r.status == http.StatusOK:
-			return r.json("active") == true
-		default:
+		r := a.introspect(token)
+		if r.status != http.StatusOK {
 			r.wantError(t, 401, "invalid_client", textClient)
 			return false
 		}
+		return r.json("active") == true
 	}
 	if !active(server) {
 		t.Fatal("the first secret does not work")
