@@ -40,6 +40,9 @@ type Log struct {
 	// head is where the uncommitted end of the log is; overtaken says that it turned out not to be.
 	head      head
 	overtaken bool
+	// versions are those of the last records of streams that were used lately, the uncommitted among them: whoever rolls
+	// back clears it.
+	versions map[string]int64
 
 	// waiting guards what Wait looks at.
 	waiting   sync.Mutex
@@ -55,6 +58,7 @@ func Open(ctx context.Context, b Backend, c Config) (*Log, error) {
 		projections: c.Projections,
 		now:         c.Now,
 		queue:       make(chan *command, maxQueued),
+		versions:    make(map[string]int64),
 		stopped:     make(chan struct{}),
 	}
 	if err := l.open(ctx, c); err != nil {

@@ -18,6 +18,9 @@ var (
 	errOnlyApply = errors.New("eventlog: only a projection changes tables")
 )
 
+// maxVersions is how many streams' versions are remembered: it takes a few megabytes.
+const maxVersions = 1 << 15
+
 // Tx is the transaction of one command. It is valid only inside the fn or Apply that it was given to, and there from one
 // goroutine at a time.
 type Tx struct {
@@ -32,8 +35,7 @@ type Tx struct {
 	failed    error // the first append that failed
 	broken    error // the first SQL that failed: what came after it could be outside of the transaction
 
-	versions map[string]int64
-	open     []*sql.Rows // to close when fn forgets to
+	open []*sql.Rows // to close when fn forgets to
 }
 
 // timestamp is what a record's time can hold.
@@ -165,7 +167,7 @@ func (tx *Tx) apply(p Projection, r Record) error {
 
 // version returns the version of a stream's last record, 0 for a new stream.
 func (tx *Tx) version(stream string) (int64, error) {
-	if v, known := tx.versions[stream]; known {
+	if v, known := tx.log.versions[stream]; known {
 		return v, nil
 	}
 	var v int64
@@ -176,10 +178,10 @@ func (tx *Tx) version(stream string) (int64, error) {
 }
 
 func (tx *Tx) setVersion(stream string, v int64) {
-	if tx.versions == nil {
-		tx.versions = make(map[string]int64, 1)
+	if len(tx.log.versions) >= maxVersions {
+		clear(tx.log.versions)
 	}
-	tx.versions[stream] = v
+	tx.log.versions[stream] = v
 }
 
 // mayLog says why the log cannot be used here.

@@ -56,6 +56,12 @@ type head struct {
 
 func (h head) clone() head { return head{h.position, maps.Clone(h.ordinals)} }
 
+// rewind forgets what comes after a head, for it is rolled back.
+func (l *Log) rewind(h head) {
+	l.head = h
+	clear(l.versions)
+}
+
 // work takes commands from the queue, as many at a time as are there.
 func (l *Log) work(ctx context.Context) error {
 	// A transaction that has begun is finished, whatever becomes of ctx.
@@ -119,7 +125,7 @@ func (l *Log) batch(ctx context.Context, first *command) (fatal error) {
 		}
 		if err != nil {
 			// The transaction cannot go on, as when the disk is full in the midst of it: nothing of it has happened.
-			l.head = before
+			l.rewind(before)
 			_ = l.exec(ctx, "ROLLBACK") // fails when the database has rolled back by itself
 			answer(err)
 			return nil
@@ -192,7 +198,7 @@ func (l *Log) run(ctx context.Context, c *command) error {
 // again takes a transaction back to where it began and carries out its commands apart from each other. Its error is as that
 // of runApart.
 func (l *Log) again(ctx context.Context, before head, commands []*command) (lost error) {
-	l.head = before.clone()
+	l.rewind(before.clone())
 	_ = l.exec(ctx, "ROLLBACK") // fails when the database has rolled back by itself
 	if err := l.exec(ctx, l.backend.Begin()); err != nil {
 		return fmt.Errorf("begin a transaction again: %w", err)
@@ -216,7 +222,7 @@ func (l *Log) runApart(ctx context.Context, c *command) (lost error) {
 	c.err = tx.run(c.fn)
 	tx.end()
 	if c.err != nil {
-		l.head = before
+		l.rewind(before)
 		if err := l.exec(ctx, "ROLLBACK TO command"); err != nil {
 			return fmt.Errorf("roll back a command: %w after: %w", err, c.err)
 		}

@@ -33,7 +33,8 @@ const (
 )
 
 // message makes the CloudEvent of an event. Its id is the stream and the version in it, as in "grant/grant_01k…#2"; its type
-// is the protobuf name of what happened; its body is that message as JSON without what is to be redacted.
+// is the protobuf name of what happened; its body is that message as JSON without what is to be redacted, which o loses: it
+// was read from the log for this alone.
 func (r *Relay) message(o eventlog.Outgoing) (*message, error) {
 	_, happened := eventlog.Case(o.Event)
 	if happened == nil {
@@ -59,9 +60,10 @@ func (r *Relay) message(o eventlog.Outgoing) (*message, error) {
 	}, nil
 }
 
-// body is the redacted JSON of what happened.
+// body redacts the event and is the JSON of what happened.
 func body(event proto.Message) ([]byte, error) {
-	_, happened := eventlog.Case(redacted(event))
+	redact(event.ProtoReflect())
+	_, happened := eventlog.Case(event)
 	if happened == nil {
 		return []byte("{}"), nil // the whole case is to be redacted
 	}

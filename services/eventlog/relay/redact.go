@@ -6,14 +6,8 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-// redacted returns a copy of m without the fields, at any depth, whose debug_redact option is set. A google.protobuf.Any
-// loses its content, because what is in it cannot be looked through.
-func redacted(m proto.Message) proto.Message {
-	c := proto.Clone(m)
-	redact(c.ProtoReflect())
-	return c
-}
-
+// redact clears the fields, at any depth, whose debug_redact option is set. A google.protobuf.Any loses its content, because
+// what is in it cannot be looked through.
 func redact(m protoreflect.Message) {
 	if m.Descriptor().FullName() == "google.protobuf.Any" {
 		proto.Reset(m.Interface())
