@@ -179,7 +179,7 @@ func New(c Config) (*Server, error) {
 		Revocation:    op.NewEndpoint(pathRevoke),
 
 		DeviceAuthorization: op.NewEndpoint(pathDevices),
-	}, op.WithServerCORSOptions(nil))
+	}, op.WithServerCORSOptions(nil), op.WithDecoder(forms{}))
 	return s, nil
 }
 
