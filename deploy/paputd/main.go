@@ -14,7 +14,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
+// collectAt is how much garbage there may be, in percent of what is in use, before it is collected. In use are some tens
+// of megabytes; with Go's own 100, a busy server spends a sixth of its time on collecting.
+const collectAt = 400
+
 func main() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectAt)
+	}
 	// What must be known, our own code logs. A library's lines may hold addresses with secrets in them.
 	slog.SetDefault(slog.New(slog.DiscardHandler))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
