@@ -232,10 +232,11 @@ func TestConsentIsForgotten(t *testing.T) {
 
 func TestConsentEndsWithTheClient(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newWorld(t, func(c *oauth.Config) { c.Lifetimes.Grant = time.Hour })
 	deleted, expired, stays := w.registerWeb(), w.registerWeb(), w.registerWeb()
 	b := w.newBrowser("acct_1")
-	deleted.code(b)
+	deleted.token(deleted.redeemForm(deleted.code(b))).tokens(t)
+	w.advance(time.Hour) // it has no grant left
 	expired.code(b)
 	stays.token(stays.redeemForm(stays.code(b))).tokens(t)
 	if n := strings.Count(w.dump(), "oauth_consents "); n != 3 {

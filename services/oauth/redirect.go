@@ -167,7 +167,7 @@ func redirectHost(redirectURI string) (host string, loopback bool) {
 func isLoopback(hostname string) bool {
 	name := strings.TrimSuffix(strings.ToLower(hostname), ".")
 	if ip, err := netip.ParseAddr(name); err == nil {
-		return ip.Unmap().IsLoopback() || ip.IsUnspecified()
+		return ip.IsLoopback() || ip.IsUnspecified()
 	}
 	return name == "localhost" || strings.HasSuffix(name, ".localhost") // RFC 6761, section 6.3
 }

@@ -152,3 +152,27 @@ func FuzzRedirect(f *testing.F) {
 }
 
 func noScheme(string) bool { return false }
+
+func TestRememberedHost(t *testing.T) {
+	t.Parallel()
+	for redirectURI, want := range map[string]string{
+		"https://app.example/cb":          "app.example",
+		"https://App.Example:8443/cb?x=1": "app.example:8443",
+		"https://10.0.0.1/cb":             "10.0.0.1",
+		"http://localhost:1/cb":           "",
+		"http://app.example/cb":           "",
+		"cursor://anysphere.example/cb":   "",
+		"com.example.app:/cb":             "",
+		"https://localhost/cb":            "",
+		"https://127.0.0.1:1/cb":          "",
+		"https://[::ffff:127.0.0.1]/cb":   "",
+		"https://0.0.0.0/cb":              "",
+		"https:///cb":                     "",
+		"":                                "", // of a device
+		"%zz":                             "",
+	} {
+		if got, ok := rememberedHost(redirectURI); got != want || ok != (want != "") {
+			t.Errorf("%q: got %q, %v, want %q", redirectURI, got, ok, want)
+		}
+	}
+}
