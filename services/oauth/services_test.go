@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-jose/go-jose/v4"
+
 	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 	"github.com/paput/paput/services/eventlog"
 	"github.com/paput/paput/services/oauth"
@@ -282,5 +284,28 @@ func TestMetadataOfServices(t *testing.T) {
 	}
 	if got := r.text("introspection_endpoint"); got != w.url+"/introspect" {
 		t.Errorf("got introspection endpoint %q", got)
+	}
+}
+
+// A service's assertion is good once, even when this server starts again in between, or makes its tables anew.
+func TestAssertionAfterARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := w.signing(jose.ES256, "a")
+	form := asserted(serviceForm(), a.fresh())
+	a.post("/token", form).tokens(t)
+	for range 2 {
+		restarted := newWorld(t, func(c *oauth.Config) { c.Log, c.PublicURL, c.Now = w.log, w.url, w.Now })
+		restarted.send(http.MethodPost, "/token", form.Encode(), "Content-Type", formType).wantError(t, 401, "invalid_client", textClient)
+		if err := w.log.Rebuild(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.wantEvents("client_credentials_granted")
+
+	w.advance(2 * time.Minute)
+	a.post("/token", asserted(serviceForm(), a.fresh())).tokens(t)
+	if got := w.count(`SELECT count(*) FROM oauth_assertions`); got != 1 {
+		t.Errorf("got %d assertions remembered, want the one that has not expired", got)
 	}
 }
