@@ -12,7 +12,9 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -23,8 +25,11 @@ import (
 
 	"connectrpc.com/connect/v2"
 	"github.com/go-jose/go-jose/v4"
+	"golang.org/x/oauth2"
+	"golang.org/x/oauth2/clientcredentials"
 
 	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
+	"github.com/paput/paput/services/oauth"
 )
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -171,6 +176,20 @@ func TestSignedAssertions(t *testing.T) {
 	}
 }
 
+// stray signs the claims, and says them in a way that decodes to the same: the last bits of the part mean nothing.
+func (s signing) stray(claims map[string]any) string {
+	s.Helper()
+	for {
+		parts := strings.Split(s.sign(s, map[string]any{}, claims), ".")
+		if last := len(parts[1]) - 1; len(parts[1])%4 != 0 {
+			const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+			parts[1] = parts[1][:last] + alphabet[strings.IndexByte(alphabet, parts[1][last])+1:][:1]
+			return strings.Join(parts, ".")
+		}
+		claims["jti"] = fmt.Sprint(claims["jti"], "x")
+	}
+}
+
 // part writes one part of a JWT.
 func part(text string) string { return base64.RawURLEncoding.EncodeToString([]byte(text)) }
 
@@ -207,6 +226,7 @@ func TestAssertionRefused(t *testing.T) {
 		"five parts":                      half[0] + "." + half[1] + "." + half[2] + ".x.y",
 		"not base64url":                   half[0] + ".%." + half[2],
 		"padding":                         half[0] + "=." + half[1] + "." + half[2],
+		"stray bits":                      c.stray(claims()),
 		"line break":                      half[0] + "\n." + half[1] + "." + half[2],
 		"JSON serialization":              `{"payload":"` + half[1] + `","protected":"` + half[0] + `","signature":"` + half[2] + `"}`,
 		"no signature":                    half[0] + "." + half[1] + ".",
@@ -371,6 +391,49 @@ func TestAssertionIsGoodOnce(t *testing.T) {
 	group.Wait()
 	if good.Load() != 1 {
 		t.Errorf("got %d tokens of one assertion", good.Load())
+	}
+}
+
+// Another server, or the same after a restart, knows what was used for a token, and nothing of the rest.
+func TestAssertionAfterRestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.signing(jose.ES256, "a")
+	form := url.Values{"grant_type": {"client_credentials"}}
+	once := c.fresh()
+	if r := c.post("/token", asserted(form, once)); r.status != http.StatusOK {
+		t.Fatalf("got %d %s", r.status, r.body)
+	}
+	again, err := oauth.New(oauth.Config{
+		Log: w.log, PublicURL: w.url, Key: []byte("0123456789abcdef0123456789abcdef"), SignedIn: signedIn, Now: w.Now,
+		NewID: func(prefix string) string { return prefix + "_again" }, Logger: slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.http.Config.Handler = again.Handler()
+	c.post("/token", asserted(form, once)).wantError(t, 401, "invalid_client", "client authentication failed: register again")
+	if r := c.post("/token", asserted(form, c.fresh())); r.status != http.StatusOK {
+		t.Errorf("got %d %s", r.status, r.body)
+	}
+}
+
+// golang.org/x/oauth2 signs nothing itself, and sends along what it is given.
+func TestGoServiceSigns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.signing(jose.EdDSA, "a")
+	config := clientcredentials.Config{
+		ClientID: c.id, TokenURL: w.http.URL + "/token", AuthStyle: oauth2.AuthStyleInParams,
+		EndpointParams: asserted(url.Values{}, c.fresh()),
+	}
+	token, err := config.Token(t.Context())
+	if err != nil || !w.alive(token.AccessToken) {
+		t.Fatalf("got %v, %v", token, err)
+	}
+	var refused *oauth2.RetrieveError
+	if _, err := config.Token(t.Context()); !errors.As(err, &refused) || refused.ErrorCode != "invalid_client" {
+		t.Errorf("the second time: got %v", err)
 	}
 }
 
