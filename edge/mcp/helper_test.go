@@ -188,7 +188,9 @@ type site struct {
 	*far
 	s   *mcp.Server
 	url string
-	log *bytes.Buffer
+	// client is what requests go through.
+	client *http.Client
+	log    *bytes.Buffer
 }
 
 func newServer(t testing.TB, f *far, log io.Writer) *mcp.Server {
@@ -207,7 +209,7 @@ func newServer(t testing.TB, f *far, log io.Writer) *mcp.Server {
 
 func start(t testing.TB, change ...func(*mcp.HTTPConfig)) *site {
 	t.Helper()
-	st := &site{far: &far{updated: make(chan *memov1.UpdateMemoRequest, 8), revoked: make(chan struct{})}, log: &bytes.Buffer{}}
+	st := &site{far: &far{updated: make(chan *memov1.UpdateMemoRequest, 8), revoked: make(chan struct{})}, client: http.DefaultClient, log: &bytes.Buffer{}}
 	st.s = newServer(t, st.far, st.log)
 	c := mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 20 * time.Millisecond}
 	for _, f := range change {
@@ -229,6 +231,8 @@ type reply struct {
 	status int
 	header http.Header
 	body   string
+	// protocol is the major version of HTTP, where a test asks for it.
+	protocol int
 }
 
 // send sends a request with Alice's token and the headers given in pairs; an empty value takes a header away.
@@ -243,7 +247,7 @@ func (st *site) send(t testing.TB, method, path, body string, headers ...string)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return reply{res.StatusCode, res.Header, string(said)}
+	return reply{status: res.StatusCode, header: res.Header, body: string(said)}
 }
 
 func (st *site) try(ctx context.Context, method, path, body string, headers ...string) (*http.Response, error) {
@@ -265,7 +269,7 @@ func (st *site) try(ctx context.Context, method, path, body string, headers ...s
 			r.Header.Set(name, value)
 		}
 	}
-	return http.DefaultClient.Do(r)
+	return st.client.Do(r)
 }
 
 // call is the body of a tools/call of the handshake era.

@@ -54,7 +54,6 @@ func (x *exchange) startStream() {
 	// Proxies would otherwise hold the events back.
 	header.Set("X-Accel-Buffering", "no")
 	x.streaming = true
-	x.takeTime()
 	x.start(http.StatusOK)
 }
 

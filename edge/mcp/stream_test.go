@@ -37,7 +37,7 @@ func (st *site) listen(t *testing.T, ctx context.Context, id string) (reply, <-c
 			}
 		}
 	}()
-	return reply{status: res.StatusCode, header: res.Header}, lines
+	return reply{status: res.StatusCode, header: res.Header, protocol: res.ProtoMajor}, lines
 }
 
 // next returns the next line, "" when the stream has ended.
@@ -125,38 +125,79 @@ func TestStreamsOfAnAccount(t *testing.T) {
 	t.Error("no stream can be opened after all were closed")
 }
 
-// TestListenerThatDoesNotRead holds a stream open and leaves unread what comes, on a connection that holds nothing back.
+// TestListenerThatDoesNotRead holds a stream open and leaves unread what comes, on a connection that holds nothing back: the
+// signs of life, or what follows the last message of the stream.
 func TestListenerThatDoesNotRead(t *testing.T) {
+	t.Parallel()
+	for name, readUntil := range map[string]string{"signs of life": "data: ", "the end": `data: {"jsonrpc":"2.0","id":1,"result"`} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			st := start(t)
+			h, err := st.s.Handler(mcp.HTTPConfig{
+				PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 10 * time.Millisecond, Patience: 200 * time.Millisecond,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, theirs := net.Pipe()
+			closed := make(chan struct{})
+			web := &http.Server{Handler: h, ConnState: func(_ net.Conn, state http.ConnState) {
+				if state == http.StateClosed {
+					close(closed)
+				}
+			}}
+			pipe := make(pipeListener, 1)
+			pipe <- theirs
+			go func() { _ = web.Serve(pipe) }()
+			t.Cleanup(func() { _ = web.Close() })
+
+			body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{},%s}}`, modernMeta)
+			_ = ours.SetDeadline(time.Now().Add(5 * time.Second))
+			fmt.Fprintf(ours, "POST / HTTP/1.1\r\nHost: localhost:8080\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
+				"Accept: text/event-stream\r\nMcp-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: %d\r\n\r\n%s", aliceToken, len(body), body)
+			if name == "the end" {
+				time.AfterFunc(50*time.Millisecond, st.s.Shutdown)
+			}
+			lines := bufio.NewScanner(ours)
+			for lines.Scan() && !strings.HasPrefix(lines.Text(), readUntil) { //nolint:revive // until then
+			}
+			select {
+			case <-closed:
+			case <-time.After(5 * time.Second):
+				t.Error("the connection is held open")
+			}
+		})
+	}
+}
+
+// TestListenOverHTTP2 takes signs of life that are further apart than a client may take to read one: HTTP/2 ends a stream
+// whose time is up though nothing is written.
+func TestListenOverHTTP2(t *testing.T) {
 	t.Parallel()
 	st := start(t)
 	h, err := st.s.Handler(mcp.HTTPConfig{
-		PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 10 * time.Millisecond, Patience: 50 * time.Millisecond,
+		PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 150 * time.Millisecond, Patience: 50 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan struct{})
-	ours, theirs := net.Pipe()
-	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		defer close(ended)
-		h.ServeHTTP(w, r)
-	})}
-	pipe := make(pipeListener, 1)
-	pipe <- theirs
-	go func() { _ = web.Serve(pipe) }()
-	t.Cleanup(func() { _ = web.Close() })
-
-	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{},%s}}`, modernMeta)
-	_ = ours.SetDeadline(time.Now().Add(5 * time.Second))
-	fmt.Fprintf(ours, "POST / HTTP/1.1\r\nHost: localhost:8080\r\nAuthorization: Bearer %s\r\nContent-Type: application/json\r\n"+
-		"Accept: text/event-stream\r\nMcp-Protocol-Version: 2026-07-28\r\nMcp-Method: subscriptions/listen\r\nContent-Length: %d\r\n\r\n%s", aliceToken, len(body), body)
-	lines := bufio.NewScanner(ours)
-	for lines.Scan() && !strings.HasPrefix(lines.Text(), "data: ") { //nolint:revive // to the first event
+	web := httptest.NewUnstartedServer(h)
+	web.Config.WriteTimeout = 100 * time.Millisecond
+	web.EnableHTTP2 = true
+	web.StartTLS()
+	t.Cleanup(web.Close)
+	t.Cleanup(st.s.Shutdown)
+	st.url, st.client = web.URL, web.Client()
+	res, lines := st.listen(t, t.Context(), "1")
+	if res.status != 200 || res.protocol != 2 {
+		t.Fatalf("got %d over HTTP/%d", res.status, res.protocol)
 	}
-	select {
-	case <-ended:
-	case <-time.After(5 * time.Second):
-		t.Error("the stream is held open")
+	for range 2 {
+		for line := next(t, lines); line != ": alive"; line = next(t, lines) {
+			if line == "" {
+				t.Fatal("the stream has ended")
+			}
+		}
 	}
 }
 

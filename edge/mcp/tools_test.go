@@ -158,6 +158,27 @@ func TestSecuritySchemes(t *testing.T) {
 	}
 }
 
+// TestNoSecuritySchemesOverStdio lists the tools of one server both ways: over stdio there is nobody to ask for a token.
+func TestNoSecuritySchemesOverStdio(t *testing.T) {
+	t.Parallel()
+	st := start(t)
+	if over := list(t, st); over[0].SecuritySchemes == nil {
+		t.Fatal("got no securitySchemes over HTTP")
+	}
+	for range 2 {
+		var out bytes.Buffer
+		if err := st.s.ServeStdio(t.Context(), strings.NewReader(`{"jsonrpc":"2.0","id":1,"method":"tools/list"}`), &out); err != nil {
+			t.Fatal(err)
+		}
+		if !strings.Contains(out.String(), "paput_create_memos") || strings.Contains(out.String(), "securitySchemes") {
+			t.Errorf("got %s", out.String())
+		}
+	}
+	if again := list(t, st); again[0].SecuritySchemes == nil {
+		t.Error("got no securitySchemes over HTTP after stdio")
+	}
+}
+
 // TestRefusedCall checks the result that the 403 of a call carries, in both eras.
 func TestRefusedCall(t *testing.T) {
 	t.Parallel()
