@@ -433,6 +433,64 @@ func TestTooManyDocuments(t *testing.T) {
 	registered.login("acct_1")
 }
 
+// TestSiteIsNotHammered has many strangers, each from elsewhere, ask for what is not there on the site of an app.
+func TestSiteIsNotHammered(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	w := newWorld(t, s.transport)
+	a := w.documented(claudeCodeID, "http://localhost:1/callback")
+	tokens := a.login("acct_1")
+	strangers := 0
+	visit := func(a *app, language string) *httptest.ResponseRecorder {
+		strangers++
+		r := httptest.NewRequest(http.MethodGet, "/authorize?"+a.query().Encode(), nil)
+		r.RemoteAddr = fmt.Sprintf("198.51.%d.%d:1", 100+strangers/200, strangers%200)
+		r.Header.Set("Accept-Language", language)
+		recorded := httptest.NewRecorder()
+		w.server.Handler().ServeHTTP(recorded, r)
+		return recorded
+	}
+	absent := func(i int) *app { return w.documented(fmt.Sprint("https://claude.ai/absent/", i), loopbackRedirect) }
+	before := s.hits.Load()
+	last := 0
+	for i := range 200 {
+		last = visit(absent(i), "en").Code
+	}
+	if fetched := s.hits.Load() - before; last != http.StatusTooManyRequests || fetched > 60 {
+		t.Errorf("got status %d and %d fetches of the site, want 429 and no more than 60", last, fetched)
+	}
+	for language, want := range map[string]string{"en": "Wait a minute", "ja": "1 分ほど待ってから"} {
+		r := visit(absent(1), language)
+		if r.Code != http.StatusTooManyRequests || !strings.Contains(r.Body.String(), want) || r.Header().Get("Retry-After") == "" {
+			t.Errorf("%s: got %d %v, want 429 with %s: %s", language, r.Code, r.Header(), want, r.Body)
+		}
+	}
+	refused := absent(2).token(absent(2).refreshForm("x"))
+	refused.wantError(t, 429, "temporarily_unavailable", "the site of the metadata document was asked too often: try again later")
+
+	if got := visit(w.documented(shopID, "https://app.example/cb"), "en").Code; got != http.StatusFound {
+		t.Errorf("an app of another site: got %d, want 302", got)
+	}
+	w.advance(10 * time.Minute) // after which the document is asked for again
+	for i := range 100 {
+		visit(absent(i), "en")
+	}
+	a.login("acct_1") // what is asked of the site is another thing for apps that were here before
+	s.handle(claudeCodeID, func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	w.advance(10 * time.Minute)
+	for range 200 {
+		if visit(a, "en").Code == http.StatusTooManyRequests {
+			break
+		}
+	}
+	if got := visit(a, "en").Code; got != http.StatusTooManyRequests {
+		t.Errorf("its site is away and was asked often: got %d, want 429", got)
+	}
+	if next := a.token(a.refreshForm(tokens.refresh)).tokens(t); !w.alive(next.access) {
+		t.Error("sparing the site has ended a log-in")
+	}
+}
+
 func TestWithoutDocuments(t *testing.T) {
 	t.Parallel()
 	s := newSite(t)

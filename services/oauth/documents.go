@@ -21,6 +21,8 @@ const (
 	fetchSlots    = 8               // documents that are fetched at once
 	fetchRate     = rate.Limit(0.5) // documents per second that one address may have fetched in the long run
 	fetchBurst    = 30              // and at once
+	siteRate      = rate.Limit(1)   // documents per second that one host is asked for in the long run, whoever asks
+	siteBurst     = 60              // and at once; an asker alone does not use that up
 	maxDocuments  = 1024            // that are remembered
 	minRemembered = time.Minute
 	maxRemembered = 24 * time.Hour
@@ -34,10 +36,19 @@ var errUnreachable = errors.New("the site cannot be reached")
 // documents finds clients by their metadata documents (draft-ietf-oauth-client-id-metadata-document). No event tells of a
 // fetch: it decides nothing about anyone, and strangers can cause as many as they like. The consent that may follow names
 // the client by its address.
+//
+// Strangers choose what is fetched, so each host is asked so often and no more. Documents that were good before have an
+// allowance of their own: whoever uses up that of the others, with addresses where there is nothing, is in the way of apps
+// that nobody here has used yet, and of nobody else.
+//
+// BUG: a host is a name. Who owns a domain can give one machine as many names as they like, and is then limited by the
+// allowances of the askers and fetchSlots alone.
 type documents struct {
 	transport http.RoundTripper
 	now       func() time.Time
-	limit     *limiter
+	limit     *limiter // by asker
+	unseen    *limiter // by host, of documents that were never had
+	seen      *limiter // by host, of the others
 	flights   singleflight.Group
 	slots     chan struct{}
 	allow     func(scheme string) bool // of redirect URIs
@@ -62,6 +73,8 @@ func newDocuments(transport http.RoundTripper, now func() time.Time, allow func(
 		transport: transport,
 		now:       now,
 		limit:     newLimiter(fetchRate, fetchBurst),
+		unseen:    newLimiter(siteRate, siteBurst),
+		seen:      newLimiter(siteRate, siteBurst),
 		slots:     make(chan struct{}, fetchSlots),
 		allow:     allow,
 		byID:      make(map[string]*rememberedDocument),
@@ -69,7 +82,8 @@ func newDocuments(transport http.RoundTripper, now func() time.Time, allow func(
 }
 
 // find returns the client that the document at id describes. It may take fetchTimeout, and asks on behalf of the address
-// asker. The error is a *refusal when the trouble is ours or the asker's, otherwise it says what is wrong with the document.
+// asker. The error is a *refusal when the trouble is ours or too much was asked, otherwise it says what is wrong with the
+// document.
 func (d *documents) find(ctx context.Context, id, asker string) (*client, error) {
 	host, fault := documentFault(id)
 	if fault != "" {
@@ -86,6 +100,9 @@ func (d *documents) find(ctx context.Context, id, asker string) (*client, error)
 		if known := d.recall(id); known != nil {
 			return known, nil
 		}
+		if d.allowance(id).reserve(host, d.now()) > 0 {
+			return nil, errSpareSite
+		}
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
 		return d.fetch(ctx, id, host)
@@ -98,6 +115,14 @@ func (d *documents) find(ctx context.Context, id, asker string) (*client, error)
 		return nil, fmt.Errorf("find the client: got a %T", found)
 	}
 	return c, nil
+}
+
+// allowance is the limit that a fetch of the document counts against.
+func (d *documents) allowance(id string) *limiter {
+	if d.lastKnown(id) != nil {
+		return d.seen
+	}
+	return d.unseen
 }
 
 // fetch gets and remembers a document. A redirect is an answer like any other that is not 200: not a document.
@@ -231,9 +256,10 @@ func (s *Server) findDocument(ctx context.Context, id string) (*client, error) {
 	switch {
 	case err == nil:
 		return c, nil
-	case errors.Is(err, errUnreachable) && exchangeFrom(ctx).authenticating && s.documents.lastKnown(id) != nil:
+	case (errors.Is(err, errUnreachable) || errors.Is(err, errSpareSite)) &&
+		exchangeFrom(ctx).authenticating && s.documents.lastKnown(id) != nil:
 		return s.documents.lastKnown(id), nil
-	case errors.Is(err, errBusy), errors.Is(err, errTooManyDocuments):
+	case errors.Is(err, errBusy), errors.Is(err, errTooManyDocuments), errors.Is(err, errSpareSite):
 		_ = errors.As(err, &known)
 		return nil, known
 	}

@@ -221,6 +221,80 @@ func TestFetchesAreLimitedByAsker(t *testing.T) {
 	}
 }
 
+func TestFetchesAreLimitedByHost(t *testing.T) {
+	t.Parallel()
+	w := &web{released: make(chan struct{})}
+	close(w.released)
+	now := start
+	d := newDocuments(w, func() time.Time { return now }, noScheme)
+	find := func(id, asker string) error {
+		_, err := d.find(t.Context(), id, asker)
+		return err
+	}
+	if err := find(documentID, "first"); err != nil {
+		t.Fatal(err)
+	}
+	host := documentID[:strings.LastIndex(documentID, "/")]
+	w.flaw = `,"client_secret":"x"` // so that nothing is remembered
+	for i := range 2 * siteBurst {
+		err := find(fmt.Sprintf("%s/none/%d", host, i), fmt.Sprint(i))
+		if want := i >= siteBurst-1; errors.Is(err, errSpareSite) != want {
+			t.Fatalf("document %d: got %v, too many: %v", i, err, want)
+		}
+	}
+	if w.hits.Load() != siteBurst {
+		t.Errorf("got %d fetches, want %d", w.hits.Load(), siteBurst)
+	}
+	w.flaw = ""
+	if err := find("https://other.example/client", "a"); err != nil {
+		t.Errorf("another host: got %v", err)
+	}
+	now = now.Add(time.Second)
+	if err := find(host+"/new", "a"); err != nil {
+		t.Errorf("a second later: got %v", err)
+	}
+	if err := find(host+"/newer", "a"); !errors.Is(err, errSpareSite) {
+		t.Errorf("and again: got %v, want %v", err, errSpareSite)
+	}
+
+	// What was good before has an allowance of its own, which is no larger.
+	now = now.Add(10 * time.Minute)
+	for i := range siteBurst {
+		if err := find(fmt.Sprintf("%s/more/%d", host, i), fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := find(documentID, "a"); err != nil {
+		t.Errorf("a document from before: got %v", err)
+	}
+	now = now.Add(10 * time.Minute)
+	w.flaw = `,"client_secret":"x"`
+	before := w.hits.Load()
+	for i := range 2 * siteBurst {
+		_ = find(documentID, fmt.Sprint(i))
+	}
+	if got := w.hits.Load() - before; got != siteBurst {
+		t.Errorf("got %d fetches of a document from before, want %d", got, siteBurst)
+	}
+}
+
+// TestOneAskerLeavesTheHostToOthers sees to it that an address alone cannot use up what a host may be asked.
+func TestOneAskerLeavesTheHostToOthers(t *testing.T) {
+	t.Parallel()
+	w := &web{released: make(chan struct{}), flaw: `,"client_secret":"x"`}
+	close(w.released)
+	now := start
+	d := newDocuments(w, func() time.Time { return now }, noScheme)
+	for i := range 600 {
+		_, _ = d.find(t.Context(), fmt.Sprintf("https://app.example/none/%d", i), "stranger")
+		now = now.Add(time.Second / 2)
+	}
+	w.flaw = ""
+	if _, err := d.find(t.Context(), "https://app.example/good", "somebody"); err != nil {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestDocumentsAreBounded(t *testing.T) {
 	t.Parallel()
 	now := start

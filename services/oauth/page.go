@@ -149,6 +149,11 @@ func problemText(known *refusal, japanese bool) problemView {
 			problemView{Title: "Too many apps at once", Text: "Too many apps were looked up from your network just now. Nothing was allowed. Wait a minute, then go back to the app and connect again."},
 			problemView{Title: "アプリの確認が多すぎます", Text: "お使いのネットワークから、短い時間に多くのアプリの確認が行われました。何も許可されていません。1 分ほど待ってからアプリに戻り、もう一度接続してください。"},
 		}
+	case errSpareSite:
+		text = pair{
+			problemView{Title: "The app's site needs a rest", Text: "The app says who it is in a document on the web, and its site was asked for documents too often just now. Nothing was allowed. Wait a minute, then go back to the app and connect again."},
+			problemView{Title: "アプリの情報を取得できません", Text: "アプリの情報を公開しているサイトへの問い合わせが短い時間に集中したため、一時的に控えています。何も許可されていません。1 分ほど待ってからアプリに戻り、もう一度接続してください。"},
+		}
 	case errTooManyVisits:
 		text = pair{
 			problemView{Title: "Too many requests", Text: "Too many requests came from your network in a short time. Nothing was lost. Wait a minute, then reload this page."},

@@ -106,6 +106,7 @@ var (
 	errServer            = &refusal{"server_error", "something went wrong here: try again"}
 	errBusy              = &refusal{"server_error", "the server cannot take this just now: try again"}
 	errTooManyDocuments  = &refusal{"temporarily_unavailable", "too many metadata documents for this address: try again later"}
+	errSpareSite         = &refusal{"temporarily_unavailable", "the site of the metadata document was asked too often: try again later"}
 	errTooManyRequests   = &refusal{"temporarily_unavailable", "too many registrations from this address: try again later"}
 	errTooManyVisits     = &refusal{"temporarily_unavailable", "too many requests from this address: try again later"}
 	errTooManyDevices    = &refusal{"temporarily_unavailable", "too many devices ask from this address: try again later"}
