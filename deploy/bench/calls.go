@@ -14,7 +14,6 @@ import (
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
 
-	"github.com/paput/paput/deploy/visitor"
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
 	"github.com/paput/paput/proto/gen/paput/memo/v1/memov1connect"
 )
@@ -126,8 +125,7 @@ func createCalls(_ context.Context, p *process, n int) ([]func(context.Context) 
 func refreshCalls(ctx context.Context, p *process, n int) ([]func(context.Context) error, error) {
 	calls := make([]func(context.Context) error, n)
 	for i := range calls {
-		person := visitor.New(p.url, p.person.Email, p.person.Password)
-		person.From(fmt.Sprintf("127.0.%d.%d", n, i+1))
+		person := p.visitor(i)
 		token, err := person.Grant(ctx, p.token.ClientID, p.url, "paput.read")
 		if err != nil {
 			return nil, err

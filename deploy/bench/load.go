@@ -16,6 +16,7 @@ import (
 type figure struct {
 	perSecond float64
 	p50, p99  time.Duration
+	max       time.Duration
 	cpu       time.Duration // of the server, per operation
 }
 
@@ -62,6 +63,7 @@ func measure(ctx context.Context, p *process, callers int, duration time.Duratio
 		perSecond: float64(len(times)) / elapsed.Seconds(),
 		p50:       times[len(times)/2],
 		p99:       times[len(times)*99/100],
+		max:       times[len(times)-1],
 		cpu:       (after - before) / time.Duration(len(times)),
 	}, nil
 }

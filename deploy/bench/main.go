@@ -58,7 +58,7 @@ func run(ctx context.Context, bin string, duration time.Duration) error {
 			return err
 		}
 	}
-	return nil
+	return besideACrowd(ctx, paputd, duration)
 }
 
 // round measures everything at one number of callers, the baselines first.
@@ -79,7 +79,12 @@ func round(ctx context.Context, paputd, echo *process, dir string, n int, durati
 		calls   func(context.Context, *process, int) ([]func(context.Context) error, error)
 	}{
 		{"CreateMemos (RPC)", true, createCalls},
+		{"registration", true, registerCalls},
+		{"log-in, signed in", true, logInCalls},
+		{"log-in with password", true, signInCalls},
 		{"refresh grant", true, refreshCalls},
+		{"client credentials", true, serviceCalls},
+		{"introspection", false, introspectCalls},
 		{"tools/call search", false, toolCalls},
 		{"tools/call categories", false, categoryCalls},
 	} {

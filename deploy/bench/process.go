@@ -12,8 +12,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/paput/paput/deploy/visitor"
@@ -30,6 +32,10 @@ type process struct {
 	data    string
 	person  *visitor.Visitor
 	token   *visitor.Token
+	// service gets tokens by itself, and server asks what tokens for notes are worth.
+	service, server *registered
+	addresses       addresses
+	names           atomic.Int64 // of clients
 }
 
 func startPaputd(ctx context.Context, bin, dir string) (*process, error) {
@@ -43,7 +49,10 @@ func startPaputd(ctx context.Context, bin, dir string) (*process, error) {
 	}
 	data := filepath.Join(dir, "data")
 	cmd := exec.CommandContext(ctx, filepath.Join(bin, "paputd"), "serve", "--data", data, "--listen", address, "--nats-listen", events)
-	cmd.Stderr = os.Stderr
+	// A line for each log-in would bury the figures.
+	if cmd.Stderr, err = os.Create(filepath.Join(dir, "paputd.log")); err != nil {
+		return nil, err
+	}
 	begin := time.Now()
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start paputd: %w; run make build first", err)
@@ -54,19 +63,47 @@ func startPaputd(ctx context.Context, bin, dir string) (*process, error) {
 		return nil, err
 	}
 	p.started = time.Since(begin)
-	const email, password = "bench@example.com", "correct horse battery"
-	add := exec.CommandContext(ctx, filepath.Join(bin, "paputd"), "account", "add", "--data", data, "--email", email, "--password-stdin")
-	add.Stdin = strings.NewReader(password)
-	if out, err := add.CombinedOutput(); err != nil {
+	if err := p.addPeople(ctx, bin); err != nil {
 		p.stop()
-		return nil, fmt.Errorf("paputd account add: %w: %s", err, out)
+		return nil, err
 	}
-	p.person = visitor.New(p.url, email, password)
+	p.person = p.visitor(0)
 	if p.token, err = p.person.LogIn(ctx, "paput.read", "paput.write"); err != nil {
 		p.stop()
 		return nil, fmt.Errorf("log in: %w", err)
 	}
+	if p.service, err = p.addClient(ctx, bin, "--name", "Service", "--grant", "client_credentials", "--scope", "paput.read"); err != nil {
+		p.stop()
+		return nil, err
+	}
+	if p.server, err = p.addClient(ctx, bin, "--name", "Notes", "--resource-server", notes); err != nil {
+		p.stop()
+		return nil, err
+	}
 	return p, nil
+}
+
+const password = "correct horse battery"
+
+func email(i int) string { return fmt.Sprintf("bench%d@example.com", i) }
+
+// visitor is a person at a browser that nobody has used, at an address of its own.
+func (p *process) visitor(person int) *visitor.Visitor {
+	v := visitor.New(p.url, email(person), password)
+	v.From(p.addresses.next())
+	return v
+}
+
+// addPeople makes an account for each caller: the server limits what is tried in one person's name at once.
+func (p *process) addPeople(ctx context.Context, bin string) error {
+	for i := range slices.Max(callers) {
+		add := exec.CommandContext(ctx, filepath.Join(bin, "paputd"), "account", "add", "--data", p.data, "--email", email(i), "--password-stdin")
+		add.Stdin = strings.NewReader(password)
+		if out, err := add.CombinedOutput(); err != nil {
+			return fmt.Errorf("paputd account add: %w: %s", err, out)
+		}
+	}
+	return nil
 }
 
 func startEcho(ctx context.Context) (*process, error) {

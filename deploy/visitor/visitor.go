@@ -29,6 +29,9 @@ var (
 	attribute  = regexp.MustCompile(`\s(name|value)="([^"]*)"`)
 )
 
+// ErrBusy is returned when so many people sign in at once that the server asks to come back later.
+var ErrBusy = errors.New("the server is busy with other sign-ins")
+
 // Visitor is a person at a browser of their own. It is not safe for concurrent use.
 type Visitor struct {
 	Base            string // the server's public URL
@@ -39,6 +42,7 @@ type Visitor struct {
 // From makes the visitor connect from an address of this machine, such as 127.0.0.9: the server limits what one address
 // may do.
 func (v *Visitor) From(address string) {
+	v.Leave()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 	v.browser.Transport = &http.Transport{DialContext: func(ctx context.Context, _, to string) (net.Conn, error) {
 		_, port, err := net.SplitHostPort(to)
@@ -48,6 +52,9 @@ func (v *Visitor) From(address string) {
 		return dialer.DialContext(ctx, "tcp4", "127.0.0.1:"+port)
 	}}
 }
+
+// Leave closes the visitor's connections.
+func (v *Visitor) Leave() { v.browser.CloseIdleConnections() }
 
 // Page is where a visit ended: a page of the server, or an address elsewhere that was not fetched.
 type Page struct {
@@ -196,6 +203,9 @@ func (v *Visitor) Grant(ctx context.Context, clientID, resource string, scopes .
 	if strings.HasPrefix(page.URL.Path, "/login") {
 		if page, err = v.Submit(ctx, page, url.Values{"email": {v.Email}, "password": {v.Password}}); err != nil {
 			return nil, err
+		}
+		if page.Status == http.StatusServiceUnavailable {
+			return nil, ErrBusy
 		}
 	}
 	if page, err = v.Submit(ctx, page, url.Values{"decision": {"approve"}, "scope": scopes}); err != nil {
