@@ -37,9 +37,9 @@ type Config struct {
 // New returns the handler for everything that arrives at the public address.
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") })
-	mux.HandleFunc("GET /readyz", c.ready)
-	mux.Handle("GET /assets/paput.css", cached(http.FileServerFS(assets)))
+	mux.Handle("/healthz", readOnly(func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") }))
+	mux.Handle("/readyz", readOnly(c.ready))
+	mux.Handle("/assets/paput.css", readOnly(cached(http.FileServerFS(assets))))
 	// RFC 9728, section 3.3: a document is of use only to a client that was told the very URL that it names. Of a host alone
 	// there is one spelling, because every client asks for the path /.
 	mux.HandleFunc("/.well-known/oauth-protected-resource", c.resourceMetadata("/"))
@@ -97,10 +97,23 @@ func plain(w http.ResponseWriter, status int, text string) {
 	_, _ = w.Write([]byte(text))
 }
 
-func cached(next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+func cached(next http.Handler) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "public, max-age=3600")
 		w.Header().Set("X-Content-Type-Options", "nosniff")
 		next.ServeHTTP(w, r)
-	})
+	}
+}
+
+// readOnly refuses every method but GET and HEAD. A method in the mux's pattern would not do: all others are then for the
+// handler of everything else, which knows no such path.
+func readOnly(next http.HandlerFunc) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			w.Header().Set("Allow", "GET, HEAD")
+			plain(w, http.StatusMethodNotAllowed, "Only GET is possible here.\n")
+			return
+		}
+		next(w, r)
+	}
 }
