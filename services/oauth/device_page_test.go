@@ -23,7 +23,7 @@ func TestUserCodesAsTyped(t *testing.T) {
 		plain[:4] + "ー" + plain[4:], plain[:4] + "　" + plain[4:], plain[:4] + "—" + plain[4:], strings.Join(strings.Split(plain, ""), " "),
 	} {
 		r := b.get(devicePage(typed))
-		if r.status != http.StatusOK || !strings.Contains(r.body, "<code>"+d.shown+"</code>") {
+		if r.status != http.StatusOK || !strings.Contains(r.body, "<h2>"+d.shown+"</h2>") {
 			t.Errorf("%q: got %d", typed, r.status)
 		}
 	}
@@ -61,11 +61,11 @@ func TestDevicePages(t *testing.T) {
 		}, nil},
 		{"the question in English", devicePage(hostile.shown), "", []string{
 			"Connect “<bdi>&#34;&gt;&lt;script&gt;alert(1)&lt;/script&gt;</bdi>” on a device?", "<strong>Unverified app.</strong>",
-			"<strong><code>" + hostile.shown + "</code></strong>", "in front of you", "somebody else sent you", "acct_1@example.com", "<dd>" + w.url + "</dd>",
+			"<h2>" + hostile.shown + "</h2>", "in front of you", "somebody else sent you", "acct_1@example.com", "<dd>" + w.url + "</dd>",
 			`name="scope" value="paput.publish" checked>`, `<button class="primary" type="submit" name="decision" value="approve">Allow</button>`,
 		}, []string{"<script", "paput.write", "on this computer"}},
 		{"the question in Japanese", devicePage(nameless.shown), "ja", []string{
-			"端末の名前のないアプリを接続しますか？", "お手元の端末", "<strong><code>" + nameless.shown + "</code></strong>", "未確認のアプリです。", ">許可しない</button>",
+			"端末の名前のないアプリを接続しますか？", "お手元の端末", "<h2>" + nameless.shown + "</h2>", "未確認のアプリです。", ">許可しない</button>",
 		}, nil},
 	}
 	for _, tt := range tests {
@@ -144,7 +144,7 @@ func TestDeviceAnswerRefuses(t *testing.T) {
 	t.Run("nothing ticked", func(t *testing.T) {
 		r := b.post("/device", with("scope", "-"))
 		if r.status != http.StatusBadRequest || !strings.Contains(r.body, `role="alert">Tick at least one thing to allow`) ||
-			!strings.Contains(r.body, "<code>"+d.shown+"</code>") || !strings.Contains(r.body, good.Get("csrf")) {
+			!strings.Contains(r.body, "<h2>"+d.shown+"</h2>") || !strings.Contains(r.body, good.Get("csrf")) {
 			t.Errorf("got %d %s", r.status, r.body)
 		}
 	})
