@@ -24,10 +24,11 @@ type EarlierKey struct {
 }
 
 // KeyOverlap is how long an earlier key is honoured. People who are in the middle of a log-in come back within
-// Transaction, and repeated refreshes within Grace; after that nothing that was made with it is good.
+// Transaction, or the time that a device has, and repeated refreshes within Grace; after that nothing that was made with it
+// is good.
 func (l Lifetimes) KeyOverlap() time.Duration {
 	l.setDefaults()
-	return max(l.Transaction, l.Grace) + keyMargin
+	return max(l.Transaction, l.Grace, deviceLife) + keyMargin
 }
 
 // UseKeys replaces the server's keys while it runs: the current one, and the earlier ones that are to be honoured for

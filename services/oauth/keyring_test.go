@@ -200,7 +200,7 @@ func TestKeyOverlap(t *testing.T) {
 	}{
 		{oauth.Lifetimes{}, 15 * time.Minute},
 		{oauth.Lifetimes{Transaction: time.Hour}, 65 * time.Minute},
-		{oauth.Lifetimes{Transaction: time.Minute, Grace: 5 * time.Minute}, 10 * time.Minute},
+		{oauth.Lifetimes{Transaction: time.Minute, Grace: 5 * time.Minute}, 15 * time.Minute}, // a device's time
 	} {
 		if got := test.give.KeyOverlap(); got != test.want {
 			t.Errorf("%+v: got %s, want %s", test.give, got, test.want)
