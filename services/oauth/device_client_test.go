@@ -103,3 +103,18 @@ func TestUserCodesThatAreTaken(t *testing.T) {
 		t.Error("the code of a request that is over is taken")
 	}
 }
+// What was ended before the device came for it is not handed out.
+func TestDeviceOfAGrantThatEnded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	d := w.registerDevice().ask()
+	b := w.newBrowser("acct_1")
+	form := b.consentForm(devicePage(d.shown), "approve")
+	b.post("/device", form)
+	ended := &oauthv1.GrantEvent{Event: &oauthv1.GrantEvent_Revoked{Revoked: &oauthv1.GrantRevoked{}}}
+	err := w.log.Do(t.Context(), func(tx *eventlog.Tx) error { return tx.Append("grant/"+form.Get("device"), ended) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.poll().wantError(t, 400, "invalid_grant", textDeviceCode)
+}
