@@ -103,6 +103,7 @@ func TestUserCodesThatAreTaken(t *testing.T) {
 		t.Error("the code of a request that is over is taken")
 	}
 }
+
 // What was ended before the device came for it is not handed out.
 func TestDeviceOfAGrantThatEnded(t *testing.T) {
 	t.Parallel()
