@@ -45,7 +45,7 @@ func parseChallenge(t *testing.T, header http.Header) map[string]string {
 }
 
 // knock sends a request to the server; headers come in pairs, and one that is named twice is sent twice.
-func knock(t *testing.T, method, address, body string, headers ...string) (*http.Response, string) {
+func knock(t *testing.T, method, address, body string, headers ...string) (knocked, string) {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), method, address, strings.NewReader(body))
 	if err != nil {
@@ -63,7 +63,13 @@ func knock(t *testing.T, method, address, body string, headers ...string) (*http
 	if err != nil {
 		t.Fatal(err)
 	}
-	return res, string(said)
+	return knocked{res.StatusCode, res.Header}, string(said)
+}
+
+// knocked is how a request was answered.
+type knocked struct {
+	StatusCode int
+	Header     http.Header
 }
 
 // checkResourceMetadata follows a challenge as a client does that was told the address: what is there must name that very

@@ -152,12 +152,10 @@ func adminOutcomes() []outcome {
 		return func(s *scene) func() reply {
 			a := s.preregister(&oauthv1.Client{})
 			return func() reply {
-				switch err := do(s, a); {
-				case err == nil:
-					return reply{status: http.StatusOK}
-				default:
+				if err := do(s, a); err != nil {
 					return reply{status: http.StatusBadRequest, body: `{"error":"` + connect.CodeOf(err).String() + `"}`}
 				}
+				return reply{status: http.StatusOK}
 			}
 		}
 	}
