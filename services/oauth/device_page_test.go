@@ -182,6 +182,8 @@ func TestDeviceIsAnsweredOnce(t *testing.T) {
 		t.Errorf("got %d answers that count, want 1", won)
 	}
 	other.post("/device", denial).wantPage(t, 400, "invalid_request", answered)
+	form.Del("scope") // and is not asked again either
+	b.post("/device", form).wantPage(t, 400, "invalid_request", answered)
 	other.get(devicePage(d.shown)).wantWrongCode(t)
 	w.wantEvents("device_authorization_requested", "consent_granted")
 	if c, _ := w.caller(d.poll().tokens(t).access); c.AccountID != "acct_1" {
