@@ -17,11 +17,13 @@ func FuzzMetadata(f *testing.F) {
 		`{"redirect_uris":["https://app.example/cb"],"client_name":"App","grant_types":["authorization_code"],"token_endpoint_auth_method":"none"}`,
 		`{"redirect_uris":["https://app.example/cb"],"client_name":"a\u202eb","response_types":["token"]}`,
 		`{"redirect_uris":null}`, `{"redirect_uris":["javascript:alert(1)"]}`, `[]`, `{}{}`, "",
+		`{"redirect_uris":["cursor://x/cb"]}`,
 	} {
 		f.Add([]byte(seed))
 	}
+	allow := func(scheme string) bool { return scheme == "cursor" }
 	f.Fuzz(func(t *testing.T, body []byte) {
-		m, err := parseMetadata(body, nil)
+		m, err := parseMetadata(body, allow)
 		if err != nil {
 			var known *refusal
 			if !errors.As(err, &known) || permitted(known.text) != known.text {
@@ -36,7 +38,7 @@ func FuzzMetadata(f *testing.F) {
 			t.Fatalf("accepted the grant types %q of %q", m.GrantTypes, body)
 		}
 		for _, u := range m.RedirectURIs {
-			if fault := redirectFault(u, m.ApplicationType, nil); fault != "" {
+			if fault := redirectFault(u, m.ApplicationType, allow); fault != "" {
 				t.Fatalf("accepted %q: %s", u, fault)
 			}
 		}
