@@ -34,7 +34,7 @@ func (s *Service) SignedIn(r *http.Request) (Session, bool) {
 	}
 	found, err := bySecret(r.Context(), s.log.DB(), hashSecret(secret), s.now())
 	if err != nil {
-		if !errors.Is(err, ErrNotFound) {
+		if !errors.Is(err, ErrNotFound) && !errors.Is(err, context.Canceled) { // that is, the browser hung up
 			s.logger.ErrorContext(r.Context(), "session look-up failed", "error", err)
 		}
 		return Session{}, false

@@ -40,14 +40,21 @@ type client struct {
 
 var _ op.Client = (*client)(nil)
 
+// knownClient is a public client that was looked up, and until when it need not be again.
+type knownClient struct {
+	client *client
+	until  time.Time
+}
+
 // findClient looks a client up; errAbsent when there is none, a *refusal when its metadata document cannot be had or used.
 func (s *Server) findClient(ctx context.Context, id string) (*client, error) {
 	if isDocumentID(id) && !s.noDocuments {
 		return s.findDocument(ctx, id)
 	}
+	now := s.now()
 	known, ticket, ok := s.clients.get(id)
-	if ok {
-		return known, nil
+	if ok && now.Before(known.until) {
+		return known.client, nil
 	}
 	c := &client{id: id}
 	var secretHash, previousHash, redirectURIs, grantTypes, scopes, accountIDs string
@@ -73,7 +80,7 @@ func (s *Server) findClient(ctx context.Context, id string) (*client, error) {
 	if c.authMethod == string(oidc.AuthMethodNone) {
 		// The others are looked up unless they have shown their secret (see proofKey), so that a wrong secret takes as long as
 		// an unknown client.
-		s.clients.put(id, c, ticket)
+		s.clients.put(id, knownClient{c, now.Add(memory)}, ticket)
 	}
 	return c, nil
 }

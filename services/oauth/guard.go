@@ -61,6 +61,11 @@ func setText[T ~string](to *T, text string) { *to = T(text) }
 func (s *Server) internal(ctx context.Context, err error) error {
 	e := exchangeFrom(ctx)
 	e.requestID = s.newID("req")
+	if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		// Whoever asked has hung up, which is no failure of ours, and which strangers can do as often as they like.
+		s.report(ctx, "oauth request abandoned", "request_id", e.requestID, "error", err)
+		return refusing(ctx, errBusy)
+	}
 	s.logger.ErrorContext(ctx, "oauth request failed", "request_id", e.requestID, "error", err)
 	if errors.Is(err, eventlog.ErrClosed) || errors.Is(err, eventlog.ErrUnknownOutcome) || errors.Is(err, context.DeadlineExceeded) {
 		return refusing(ctx, errBusy)

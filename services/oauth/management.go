@@ -170,7 +170,10 @@ func (s *Server) endClients(ctx context.Context, decision func(tx *eventlog.Tx) 
 		}
 		return err
 	})
-	// After an error the decision may have been made, or be about to, and fn may even be running.
+	if known := (*refusal)(nil); errors.As(err, &known) {
+		return err // nothing was decided: strangers must not be able to empty the memory
+	}
+	// After another error the decision may have been made, or be about to, and fn may even be running.
 	isOver := func(id string) bool { return err != nil || ended[id] }
 	s.forgetClients(isOver)
 	s.forgetCallers(func(c rpc.Caller) bool { return isOver(c.ClientID) })

@@ -110,8 +110,8 @@ type Server struct {
 	guesses       *limiter // at user codes, by account
 	guessesFrom   *limiter // and by address
 	polls         *polls
-	lately        cache[string]  // ids of clients, by what was registered and from where
-	clients       cache[*client] // public ones that registered, by id
+	lately        cache[string]      // ids of clients, by what was registered and from where
+	clients       cache[knownClient] // public ones that registered, by id
 	documents     *documents
 	noDocuments   bool
 	callers       cache[remembered]

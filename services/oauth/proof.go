@@ -34,7 +34,7 @@ func proofKey(c *op.ClientCredentials, byHeader bool) string {
 // forgetClients takes clients out of memory, by their ids: what they registered, and that they have shown a secret. With
 // them go the resources that they may be the servers of.
 func (s *Server) forgetClients(condition func(id string) bool) {
-	s.clients.purge(func(c *client) bool { return condition(c.id) })
+	s.clients.purge(func(k knownClient) bool { return condition(k.client.id) })
 	s.proofs.purge(func(p proof) bool { return condition(p.client.id) })
 	s.forgetResources()
 }
