@@ -433,6 +433,24 @@ func TestTooManyDocuments(t *testing.T) {
 	registered.login("acct_1")
 }
 
+// A stranger behind the same address is in the way of new log-ins there, and of none that there was before.
+func TestTooManyDocumentsEndNoLogIn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t)
+	w := newWorld(t, s.transport)
+	a := w.documented(claudeCodeID, "http://localhost:1/callback")
+	tokens := a.login("acct_1")
+	w.advance(10 * time.Minute) // after which the document is asked for again
+	for i := range 31 {
+		r := httptest.NewRequest(http.MethodGet, "/authorize?"+w.documented(fmt.Sprint("https://app.example/", i), loopbackRedirect).query().Encode(), nil)
+		r.RemoteAddr = "127.0.0.1:4711"
+		w.server.Handler().ServeHTTP(httptest.NewRecorder(), r)
+	}
+	if next := a.token(a.refreshForm(tokens.refresh)).tokens(t); !w.alive(next.access) {
+		t.Error("the token does not work")
+	}
+}
+
 // TestSiteIsNotHammered has many strangers, each from elsewhere, ask for what is not there on the site of an app.
 func TestSiteIsNotHammered(t *testing.T) {
 	t.Parallel()

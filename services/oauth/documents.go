@@ -256,8 +256,7 @@ func (s *Server) findDocument(ctx context.Context, id string) (*client, error) {
 	switch {
 	case err == nil:
 		return c, nil
-	case (errors.Is(err, errUnreachable) || errors.Is(err, errSpareSite)) &&
-		exchangeFrom(ctx).authenticating && s.documents.lastKnown(id) != nil:
+	case isNoAnswer(err) && exchangeFrom(ctx).authenticating && s.documents.lastKnown(id) != nil:
 		return s.documents.lastKnown(id), nil
 	case errors.Is(err, errBusy), errors.Is(err, errTooManyDocuments), errors.Is(err, errSpareSite):
 		_ = errors.As(err, &known)
@@ -265,4 +264,10 @@ func (s *Server) findDocument(ctx context.Context, id string) (*client, error) {
 	}
 	exchangeFrom(ctx).cause = permitted(id[:min(len(id), maxDocumentURL)]) + ": " + err.Error()
 	return nil, errDocument
+}
+
+// isNoAnswer says whether the site has said nothing against the document: it was away, or was not asked because of what
+// others ask for.
+func isNoAnswer(err error) bool {
+	return errors.Is(err, errUnreachable) || errors.Is(err, errSpareSite) || errors.Is(err, errBusy) || errors.Is(err, errTooManyDocuments)
 }
