@@ -309,7 +309,7 @@ func (a *app) serve(ctx context.Context) error {
 		WriteTimeout:      cmp.Or(a.cfg.writeTime, writeTime),
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    128 << 10,
-		ErrorLog:          slog.NewLogLogger(a.log.Handler(), slog.LevelWarn),
+		ErrorLog:          connectionLog(a.log),
 	}
 	front.RegisterOnShutdown(a.edge.Shutdown)
 	admin := &http.Server{Handler: a.admin, ReadHeaderTimeout: 10 * time.Second}

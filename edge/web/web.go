@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"golang.org/x/time/rate"
 )
 
 //go:embed assets/paput.css
@@ -38,7 +40,7 @@ type Config struct {
 func New(c Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/healthz", readOnly(func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") }))
-	mux.Handle("/readyz", readOnly(c.ready))
+	mux.Handle("/readyz", readOnly(c.ready(rate.NewLimiter(reportRate, reportBurst))))
 	mux.Handle("/assets/paput.css", readOnly(cached(http.FileServerFS(assets))))
 	// RFC 9728, section 3.3: a document is of use only to a client that was told the very URL that it names. Of a host alone
 	// there is one spelling, because every client asks for the path /.
@@ -74,14 +76,26 @@ func isBrowser(r *http.Request) bool {
 	return r.Header.Get("Authorization") == "" && strings.Contains(accept, "text/html") && !strings.Contains(accept, "text/event-stream")
 }
 
-func (c Config) ready(w http.ResponseWriter, r *http.Request) {
-	if err := c.Ready(r); err != nil {
-		c.Log.WarnContext(r.Context(), "not ready", "error", err)
+// Lines of the log about a server that is not ready: per second in the long run, and at once. Anyone can ask.
+const (
+	reportRate  = rate.Limit(0.1)
+	reportBurst = 20
+)
+
+// ready answers whether the server can do its work. Of whoever asks and hangs up the log learns nothing.
+func (c Config) ready(reports *rate.Limiter) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		err := c.Ready(r)
+		if err == nil {
+			plain(w, http.StatusOK, "ready\n")
+			return
+		}
+		if r.Context().Err() == nil && reports.AllowN(c.Now(), 1) {
+			c.Log.WarnContext(r.Context(), "not ready", "error", err)
+		}
 		w.Header().Set("Retry-After", "5")
 		plain(w, http.StatusServiceUnavailable, "not ready\n")
-		return
 	}
-	plain(w, http.StatusOK, "ready\n")
 }
 
 func notFound(w http.ResponseWriter, _ *http.Request) {
