@@ -211,7 +211,7 @@ func TestTokensThatAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	form := url.Values{"token": {revoked.Refresh}, "client_id": {revoked.ClientID}}.Encode()
-	if res, body := knock(t, "POST", server.url+"/revoke", form, "Content-Type", "application/x-www-form-urlencoded"); res.StatusCode != 200 {
+	if res, body := knock(t, "POST", server.url+"/revoke", form, "Content-Type", "application/x-www-form-urlencoded"); res.StatusCode != http.StatusOK {
 		t.Fatalf("revoke: got %d %s", res.StatusCode, body)
 	}
 	const write = `{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"paput_create_memos","arguments":{"memos":[{"title":"x"}]}}}`
