@@ -53,7 +53,7 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("/{$}", c.root)
 	mux.HandleFunc("/", notFound)
 	c.Mount(mux)
-	return c.direct(c.boundStreams(mux))
+	return boundLanguages(c.direct(c.boundStreams(mux)))
 }
 
 // root shows a person the landing page; everything else that arrives at / is for the MCP endpoint, whose own answer to a
