@@ -17,8 +17,8 @@ func (a *app) memoRmCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rm ID…",
 		Short: "Move memos to the trash",
-		Long: `Move memos to the trash, from where "paput memo restore" brings them back. On a
-terminal paput shows the titles and asks first.`,
+		Long: `Move memos to the trash, from where "paput memo restore" brings them back
+for 30 days. On a terminal paput shows the titles and asks first.`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, ids []string) error {
 			if a.Interactive && !yes && !a.json {

@@ -67,6 +67,7 @@ type app struct {
 	nats     *embeddedNATS // nil when an external cluster is used
 	conn     *nats.Conn
 	relay    *relay.Relay
+	memos    *memo.Service
 	accounts *account.Service
 	oauth    *oauth.Server
 	keys     *keeper
@@ -163,7 +164,8 @@ func (a *app) wire(keys serverKeys) (err error) {
 	}
 	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
 	server := rpc.NewServer(rpc.Config{Auth: a.oauth, Log: a.log, Codes: codes})
-	memov1connect.RegisterMemoServiceHandler(server, memo.New(memo.Config{Log: a.events, Now: a.cfg.clock(), NewID: newID}))
+	a.memos = memo.New(memo.Config{Log: a.events, Now: a.cfg.clock(), NewID: newID, Logger: a.log})
+	memov1connect.RegisterMemoServiceHandler(server, a.memos)
 	accountv1connect.RegisterAccountServiceHandler(server, a.accounts)
 	oauthv1connect.RegisterOAuthServiceHandler(server, a.oauth)
 	healthv1connect.RegisterHealthHandler(server, &rpc.Health{Ready: a.ready, Services: []string{
@@ -268,6 +270,7 @@ func (a *app) run(ctx context.Context, started func(context.Context) error) erro
 		return a.relay.Run(relaying)
 	})
 	group.Go(func() error { return a.oauth.Run(ctx) })
+	group.Go(func() error { return a.memos.Run(ctx) })
 	group.Go(func() error { return a.keys.run(ctx) })
 	group.Go(func() error {
 		defer stopLog()

@@ -172,10 +172,13 @@ func load(tx *eventlog.Tx, caller rpc.Caller, id string) (state, error) {
 	return owned(caller, fold(id, records))
 }
 
-// owned gives ErrNotFound for a memo that does not exist or belongs to someone else.
+// owned gives ErrNotFound for a memo that does not exist, belongs to someone else or was purged.
 func owned(caller rpc.Caller, s state) (state, error) {
 	if s.revision == 0 || s.accountID != caller.AccountID {
 		return state{}, &fault{ErrNotFound, fmt.Sprintf("%s %v", s.id, ErrNotFound)}
+	}
+	if s.purged {
+		return state{}, &fault{ErrNotFound, fmt.Sprintf("%s was in the trash for %d days and is gone for good; write it again with paput_create_memos if it is wanted", s.id, trashDays)}
 	}
 	return s, nil
 }

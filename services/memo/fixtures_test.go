@@ -90,6 +90,7 @@ func TestWriteFixtures(t *testing.T) {
 		"updated":  updated,
 		"deleted":  remove(state{}),
 		"restored": restore(state{inTrash: true}),
+		"purged":   purge(state{inTrash: true}, time.Time{}.Add(trashTime)),
 	}
 	for name, e := range events {
 		e.AccountId, e.ClientId, e.GrantId = "acct_01", "client_01", "grant_01"

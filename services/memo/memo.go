@@ -11,6 +11,7 @@ package memo
 
 import (
 	"errors"
+	"log/slog"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -67,20 +68,23 @@ type Config struct {
 	Now func() time.Time
 	// NewID gives an id that was never given before: the prefix, an underscore, and letters and digits.
 	NewID func(prefix string) string
+	// Logger is told what Run does.
+	Logger *slog.Logger
 }
 
 // Service carries out the RPCs of paput.memo.v1.MemoService. Its methods may be called from any goroutine.
 type Service struct {
-	log   *eventlog.Log
-	now   func() time.Time
-	newID func(prefix string) string
+	log    *eventlog.Log
+	now    func() time.Time
+	newID  func(prefix string) string
+	logger *slog.Logger
 }
 
 var _ memov1connect.MemoServiceHandler = (*Service)(nil)
 
 // New returns a service over the log.
 func New(c Config) *Service {
-	return &Service{log: c.Log, now: c.Now, newID: c.NewID}
+	return &Service{log: c.Log, now: c.Now, newID: c.NewID, logger: c.Logger}
 }
 
 // Kinds lists the streams that this package writes.

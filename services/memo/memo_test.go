@@ -59,8 +59,9 @@ func (people) Authenticate(_ context.Context, token string) (rpc.Caller, error) 
 
 // world is a running service.
 type world struct {
-	log   *eventlog.Log
-	clock *clock
+	log     *eventlog.Log
+	clock   *clock
+	service *Service
 	memov1connect.MemoServiceClient
 }
 
@@ -74,7 +75,8 @@ func newWorld(tb testing.TB) *world {
 
 func (w *world) serve(newID func(string) string) {
 	server := rpc.NewServer(rpc.Config{Auth: people{}, Log: slog.New(slog.DiscardHandler), Codes: []rpc.Codes{Codes}})
-	memov1connect.RegisterMemoServiceHandler(server, New(Config{Log: w.log, Now: w.clock.now, NewID: newID}))
+	w.service = New(Config{Log: w.log, Now: w.clock.now, NewID: newID, Logger: slog.New(slog.DiscardHandler)})
+	memov1connect.RegisterMemoServiceHandler(server, w.service)
 	w.MemoServiceClient = memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server)))
 }
 

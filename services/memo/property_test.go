@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -34,6 +35,7 @@ func vocabulary() []string {
 type model struct {
 	account string
 	memo    *memov1.Memo
+	trashed time.Time // meaningful in the trash only
 }
 
 // TestRandomCommands runs random commands on the service and on a model. Everything that can be read must agree after each,
@@ -43,15 +45,17 @@ func TestRandomCommands(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		m := &machine{T: r, world: newWorld(t), memos: map[string]*model{}}
 		for range rapid.IntRange(1, 20).Draw(r, "commands") {
-			switch rapid.IntRange(0, 9).Draw(r, "command") {
+			switch rapid.IntRange(0, 10).Draw(r, "command") {
 			case 0, 1, 2, 3:
 				m.create()
 			case 4, 5, 6:
 				m.update()
 			case 7, 8:
 				m.moveToTrash()
-			default:
+			case 9:
 				m.moveBack()
+			default:
+				m.wait()
 			}
 		}
 		live := m.observe()
@@ -104,7 +108,7 @@ func (m *machine) create() {
 	}
 	for i, id := range m.world.create(m.T, account, drafts...) {
 		m.order = append(m.order, id)
-		m.memos[id] = &model{account, &memov1.Memo{
+		m.memos[id] = &model{account: account, memo: &memov1.Memo{
 			Id: id, Title: drafts[i].GetTitle(), Body: drafts[i].GetBody(), Summary: drafts[i].GetSummary(), Categories: drafts[i].GetCategories(), Revision: 1,
 		}}
 	}
@@ -142,6 +146,7 @@ func (m *machine) moveToTrash() {
 		if known := m.memos[id]; known != nil && known.account == account && known.memo.GetDeleteTime() == nil {
 			known.memo.DeleteTime = day(1)
 			known.memo.Revision++
+			known.trashed = m.clock.now()
 		}
 	}
 }
@@ -155,6 +160,19 @@ func (m *machine) moveBack() {
 		if known := m.memos[id]; known != nil && known.account == account && known.memo.GetDeleteTime() != nil {
 			known.memo.DeleteTime = nil
 			known.memo.Revision++
+		}
+	}
+}
+
+// wait lets twenty days pass, so that of what is in the trash some may be purged.
+func (m *machine) wait() {
+	m.clock.advance(20 * 24 * time.Hour)
+	if err := m.service.Purge(m.Context()); err != nil {
+		m.Fatal(err)
+	}
+	for id, known := range m.memos {
+		if known.memo.GetDeleteTime() != nil && m.clock.now().Sub(known.trashed) > trashTime {
+			delete(m.memos, id)
 		}
 	}
 }

@@ -23,7 +23,7 @@ CREATE TABLE memo_accounts (
 	account_id TEXT NOT NULL UNIQUE
 ) STRICT;
 CREATE TABLE memos (
-	n           INTEGER PRIMARY KEY,
+	n           INTEGER PRIMARY KEY AUTOINCREMENT,
 	id          TEXT    NOT NULL UNIQUE,
 	account     INTEGER NOT NULL,
 	revision    INTEGER NOT NULL,
@@ -38,6 +38,7 @@ CREATE TABLE memos (
 	body        TEXT    NOT NULL
 ) STRICT;
 CREATE INDEX memos_newest ON memos (account, create_time, id);
+CREATE INDEX memos_trash ON memos (delete_time) WHERE delete_time IS NOT NULL;
 CREATE TABLE memo_labels (
 	account     INTEGER NOT NULL,
 	kind        TEXT    NOT NULL,
@@ -85,7 +86,7 @@ func Projections() []eventlog.Projection {
 
 // row is a memo in the read model.
 type row struct {
-	n       int64 // grows with each memo
+	n       int64 // grows with each memo, and is no other memo's afterwards
 	account int64
 	state
 }
@@ -110,6 +111,9 @@ func project(tx *eventlog.Tx, r eventlog.Record) error {
 	}
 	after := before
 	after.state = evolve(before.state, r)
+	if after.purged {
+		return drop(tx, before, after)
+	}
 	return replace(tx, before, after)
 }
 

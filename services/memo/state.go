@@ -30,6 +30,7 @@ type state struct {
 	accountID string
 	revision  int64 // version of the newest event; 0 for a memo that was never created
 	inTrash   bool
+	purged    bool // it has left the trash for good; there is no content
 	content
 	createTime time.Time
 	updateTime time.Time
@@ -82,6 +83,8 @@ func evolve(s state, r eventlog.Record) state {
 		s.deleteTime = r.Time
 	case *memov1.MemoEvent_Restored:
 		s.inTrash = false
+	case *memov1.MemoEvent_Purged:
+		s.inTrash, s.purged, s.content = false, true, content{}
 	}
 	if r.Version == 1 {
 		s.accountID = e.GetAccountId()

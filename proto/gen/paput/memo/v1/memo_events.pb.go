@@ -40,6 +40,7 @@ type MemoEvent struct {
 	//	*MemoEvent_Updated
 	//	*MemoEvent_Deleted
 	//	*MemoEvent_Restored
+	//	*MemoEvent_Purged
 	Event         isMemoEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -139,6 +140,15 @@ func (x *MemoEvent) GetRestored() *MemoRestored {
 	return nil
 }
 
+func (x *MemoEvent) GetPurged() *MemoPurged {
+	if x != nil {
+		if x, ok := x.Event.(*MemoEvent_Purged); ok {
+			return x.Purged
+		}
+	}
+	return nil
+}
+
 type isMemoEvent_Event interface {
 	isMemoEvent_Event()
 }
@@ -163,6 +173,11 @@ type MemoEvent_Restored struct {
 	Restored *MemoRestored `protobuf:"bytes,13,opt,name=restored,proto3,oneof"`
 }
 
+type MemoEvent_Purged struct {
+	// It had been in the trash for long enough, and is gone.
+	Purged *MemoPurged `protobuf:"bytes,14,opt,name=purged,proto3,oneof"`
+}
+
 func (*MemoEvent_Created) isMemoEvent_Event() {}
 
 func (*MemoEvent_Updated) isMemoEvent_Event() {}
@@ -170,6 +185,8 @@ func (*MemoEvent_Updated) isMemoEvent_Event() {}
 func (*MemoEvent_Deleted) isMemoEvent_Event() {}
 
 func (*MemoEvent_Restored) isMemoEvent_Event() {}
+
+func (*MemoEvent_Purged) isMemoEvent_Event() {}
 
 // MemoCreated says that a memo was created.
 type MemoCreated struct {
@@ -463,11 +480,48 @@ func (*MemoRestored) Descriptor() ([]byte, []int) {
 	return file_paput_memo_v1_memo_events_proto_rawDescGZIP(), []int{4}
 }
 
+// MemoPurged says that a memo left the trash for good. It happens by itself: client_id and grant_id are empty.
+type MemoPurged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoPurged) Reset() {
+	*x = MemoPurged{}
+	mi := &file_paput_memo_v1_memo_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoPurged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoPurged) ProtoMessage() {}
+
+func (x *MemoPurged) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoPurged.ProtoReflect.Descriptor instead.
+func (*MemoPurged) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_events_proto_rawDescGZIP(), []int{5}
+}
+
 var File_paput_memo_v1_memo_events_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1fpaput/memo/v1/memo_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x02\n" +
+	"\x1fpaput/memo/v1/memo_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x03\n" +
 	"\tMemoEvent\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -477,7 +531,8 @@ const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	" \x01(\v2\x1a.paput.memo.v1.MemoCreatedH\x00R\acreated\x126\n" +
 	"\aupdated\x18\v \x01(\v2\x1a.paput.memo.v1.MemoUpdatedH\x00R\aupdated\x126\n" +
 	"\adeleted\x18\f \x01(\v2\x1a.paput.memo.v1.MemoDeletedH\x00R\adeleted\x129\n" +
-	"\brestored\x18\r \x01(\v2\x1b.paput.memo.v1.MemoRestoredH\x00R\brestoredB\a\n" +
+	"\brestored\x18\r \x01(\v2\x1b.paput.memo.v1.MemoRestoredH\x00R\brestored\x123\n" +
+	"\x06purged\x18\x0e \x01(\v2\x19.paput.memo.v1.MemoPurgedH\x00R\x06purgedB\a\n" +
 	"\x05event\"\x9a\x02\n" +
 	"\vMemoCreated\x12\x19\n" +
 	"\x05title\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05title\x12\x17\n" +
@@ -505,7 +560,9 @@ const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\bprojects\x18\a \x03(\tB\x03\x80\x01\x01R\bprojects\x12\x16\n" +
 	"\x06digest\x18\b \x01(\tR\x06digest\"\r\n" +
 	"\vMemoDeleted\"\x0e\n" +
-	"\fMemoRestoredB\xb1\x01\n" +
+	"\fMemoRestored\"\f\n" +
+	"\n" +
+	"MemoPurgedB\xb1\x01\n" +
 	"\x11com.paput.memo.v1B\x0fMemoEventsProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
 
 var (
@@ -520,26 +577,28 @@ func file_paput_memo_v1_memo_events_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_memo_events_proto_rawDescData
 }
 
-var file_paput_memo_v1_memo_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_paput_memo_v1_memo_events_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_paput_memo_v1_memo_events_proto_goTypes = []any{
 	(*MemoEvent)(nil),             // 0: paput.memo.v1.MemoEvent
 	(*MemoCreated)(nil),           // 1: paput.memo.v1.MemoCreated
 	(*MemoUpdated)(nil),           // 2: paput.memo.v1.MemoUpdated
 	(*MemoDeleted)(nil),           // 3: paput.memo.v1.MemoDeleted
 	(*MemoRestored)(nil),          // 4: paput.memo.v1.MemoRestored
-	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
+	(*MemoPurged)(nil),            // 5: paput.memo.v1.MemoPurged
+	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
 }
 var file_paput_memo_v1_memo_events_proto_depIdxs = []int32{
 	1, // 0: paput.memo.v1.MemoEvent.created:type_name -> paput.memo.v1.MemoCreated
 	2, // 1: paput.memo.v1.MemoEvent.updated:type_name -> paput.memo.v1.MemoUpdated
 	3, // 2: paput.memo.v1.MemoEvent.deleted:type_name -> paput.memo.v1.MemoDeleted
 	4, // 3: paput.memo.v1.MemoEvent.restored:type_name -> paput.memo.v1.MemoRestored
-	5, // 4: paput.memo.v1.MemoCreated.create_time:type_name -> google.protobuf.Timestamp
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	5, // [5:5] is the sub-list for extension type_name
-	5, // [5:5] is the sub-list for extension extendee
-	0, // [0:5] is the sub-list for field type_name
+	5, // 4: paput.memo.v1.MemoEvent.purged:type_name -> paput.memo.v1.MemoPurged
+	6, // 5: paput.memo.v1.MemoCreated.create_time:type_name -> google.protobuf.Timestamp
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_memo_events_proto_init() }
@@ -552,6 +611,7 @@ func file_paput_memo_v1_memo_events_proto_init() {
 		(*MemoEvent_Updated)(nil),
 		(*MemoEvent_Deleted)(nil),
 		(*MemoEvent_Restored)(nil),
+		(*MemoEvent_Purged)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -559,7 +619,7 @@ func file_paput_memo_v1_memo_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_memo_events_proto_rawDesc), len(file_paput_memo_v1_memo_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

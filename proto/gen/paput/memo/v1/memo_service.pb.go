@@ -47,7 +47,7 @@ type Memo struct {
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// When the memo last changed.
 	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	// When the memo was moved to the trash; absent unless it is there.
+	// When the memo was moved to the trash; absent unless it is there. 30 days later it is purged.
 	DeleteTime *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=delete_time,json=deleteTime,proto3" json:"delete_time,omitempty"`
 	// 1 for a new memo; one more with each change.
 	Revision int32 `protobuf:"varint,11,opt,name=revision,proto3" json:"revision,omitempty"`
@@ -1757,7 +1757,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xcd\r\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xde\r\n" +
 	"\vMemoService\x12\x98\x02\n" +
 	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc1\x01\xaa\xbb\x18\xbc\x01\n" +
 	"\vpaput.write\x12\xac\x01\n" +
@@ -1769,10 +1769,10 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\n" +
 	"UpdateMemo\x12 .paput.memo.v1.UpdateMemoRequest\x1a!.paput.memo.v1.UpdateMemoResponse\"\xad\x01\xaa\xbb\x18\xa5\x01\n" +
 	"\vpaput.write\x12\x95\x01\n" +
-	"\x11paput_update_memo\x12\rUpdate a memo\x1amChange the given fields of a memo; fields left out stay as they are. Earlier revisions remain in its history. \x01(\x01\x90\x02\x02\x12\xd2\x01\n" +
-	"\vDeleteMemos\x12!.paput.memo.v1.DeleteMemosRequest\x1a\".paput.memo.v1.DeleteMemosResponse\"|\xaa\xbb\x18u\n" +
-	"\vpaput.write\x12f\n" +
-	"\x12paput_delete_memos\x12\fDelete memos\x1a>Move memos to the trash. paput_restore_memos brings them back. \x01(\x01\x90\x02\x02\x12\xb7\x01\n" +
+	"\x11paput_update_memo\x12\rUpdate a memo\x1amChange the given fields of a memo; fields left out stay as they are. Earlier revisions remain in its history. \x01(\x01\x90\x02\x02\x12\xe3\x01\n" +
+	"\vDeleteMemos\x12!.paput.memo.v1.DeleteMemosRequest\x1a\".paput.memo.v1.DeleteMemosResponse\"\x8c\x01\xaa\xbb\x18\x84\x01\n" +
+	"\vpaput.write\x12u\n" +
+	"\x12paput_delete_memos\x12\fDelete memos\x1aMMove memos to the trash. paput_restore_memos brings them back within 30 days. \x01(\x01\x90\x02\x02\x12\xb7\x01\n" +
 	"\fRestoreMemos\x12\".paput.memo.v1.RestoreMemosRequest\x1a#.paput.memo.v1.RestoreMemosResponse\"^\xaa\xbb\x18W\n" +
 	"\vpaput.write\x12H\n" +
 	"\x13paput_restore_memos\x12\rRestore memos\x1a Bring memos back from the trash.(\x01\x90\x02\x02\x12\xed\x01\n" +

@@ -116,7 +116,7 @@ type MemoServiceClient interface {
 	//
 	// Errors: not_found; aborted when etag is given and the memo has changed since; invalid_argument.
 	UpdateMemo(context.Context, *v1.UpdateMemoRequest) (*v1.UpdateMemoResponse, error)
-	// DeleteMemos moves memos to the trash, from where they can be restored.
+	// DeleteMemos moves memos to the trash, from where they can be restored for 30 days; then they are purged.
 	//
 	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
 	DeleteMemos(context.Context, *v1.DeleteMemosRequest) (*v1.DeleteMemosResponse, error)
@@ -154,7 +154,7 @@ type MemoServiceHandler interface {
 	//
 	// Errors: not_found; aborted when etag is given and the memo has changed since; invalid_argument.
 	UpdateMemo(context.Context, *v1.UpdateMemoRequest) (*v1.UpdateMemoResponse, error)
-	// DeleteMemos moves memos to the trash, from where they can be restored.
+	// DeleteMemos moves memos to the trash, from where they can be restored for 30 days; then they are purged.
 	//
 	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
 	DeleteMemos(context.Context, *v1.DeleteMemosRequest) (*v1.DeleteMemosResponse, error)
