@@ -42,6 +42,36 @@ func TestDeviceWithADocument(t *testing.T) {
 	w.documented(id, "").call("/device_authorization", url.Values{}).wantError(t, 401, "invalid_client", textClient)
 }
 
+// Nobody proves with the id of an app without a secret that theirs is a device of that app.
+func TestDevicesPoseAsApps(t *testing.T) {
+	t.Parallel()
+	const id = "https://app.example/device.json"
+	s := newSite(t)
+	s.handle(id, jsonAnswer(`{"client_id":"`+id+`","client_name":"Kiosk","redirect_uris":["https://app.example/cb"],"grant_types":["`+deviceGrant+`"]}`))
+	w := newWorld(t, s.transport)
+	b := w.newBrowser("acct_1")
+	grants := []string{deviceGrant}
+	for name, test := range map[string]struct {
+		app    *app
+		proven bool
+	}{
+		"with a document":             {w.documented(id, ""), false},
+		"registered, without secret":  {w.preregister(&oauthv1.Client{AuthMethod: "none", GrantTypes: grants}), false},
+		"registered, with its secret": {w.preregister(&oauthv1.Client{GrantTypes: grants}), true},
+	} {
+		d := test.app.ask()
+		for language, words := range map[string][2]string{
+			"en": {"<strong>Unverified app.</strong>", "Registered on this server."},
+			"ja": {"<strong>未確認のアプリです。</strong>", "このサーバーに登録されたアプリです。"},
+		} {
+			r := b.get(devicePage(d.shown), "Accept-Language", language)
+			if strings.Contains(r.body, words[0]) == test.proven || strings.Contains(r.body, words[1]) != test.proven {
+				t.Errorf("%s, in %s: got %d %s", name, language, r.status, r.body)
+			}
+		}
+	}
+}
+
 // A person may answer a page that was opened before the server's key was replaced.
 func TestDeviceAcrossRotations(t *testing.T) {
 	t.Parallel()

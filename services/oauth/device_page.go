@@ -8,6 +8,8 @@ import (
 	"net/url"
 	"slices"
 
+	"github.com/zitadel/oidc/v3/pkg/oidc"
+
 	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 	"github.com/paput/paput/services/eventlog"
 )
@@ -206,7 +208,7 @@ func (s *Server) showDeviceCode(w http.ResponseWriter, r *http.Request, person P
 type deviceView struct {
 	AppName       string // of the app's own choosing; empty when it gave none
 	Verified      string // host whose document describes the app; empty when it registered itself
-	Preregistered bool   // by the administrator
+	Preregistered bool   // by the administrator, and not without a secret
 	UserCode      string
 	Email         string
 	Resource      string
@@ -233,9 +235,11 @@ func (s *Server) showDevice(w http.ResponseWriter, r *http.Request, status int, 
 	}
 	japanese := inJapanese(r)
 	return s.show(w, status, "device", japanese, deviceView{
-		AppName:       c.name,
-		Verified:      c.host,
-		Preregistered: c.preregistered,
+		AppName:  c.name,
+		Verified: c.host,
+		// Whoever knows the id of an app without a secret can say that theirs is a device of it, and so of every app with a
+		// document. A code would go to an address of the app's own; here the tokens go to whoever asked.
+		Preregistered: c.preregistered && c.authMethod != string(oidc.AuthMethodNone),
 		UserCode:      showUserCode(a.userCode),
 		Email:         a.person.Email,
 		Resource:      a.resource,
