@@ -395,6 +395,42 @@ func (s *server) RestoreMemos(_ context.Context, r *memov1.RestoreMemosRequest) 
 	return &memov1.RestoreMemosResponse{Results: s.each(r.GetIds(), nil)}, nil
 }
 
+func (s *server) PublishMemos(_ context.Context, r *memov1.PublishMemosRequest) (*memov1.PublishMemosResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if scopes := strings.Fields(s.authorized[len(s.authorized)-1].Get("scope")); !slices.Contains(scopes, "paput.publish") {
+		return nil, connect.NewError(connect.CodePermissionDenied, "this needs the scope paput.publish, which the access token does not have")
+	}
+	res := &memov1.PublishMemosResponse{}
+	for i, id := range r.GetIds() {
+		result := &memov1.PublishMemoResult{Index: int32(i), Id: id}
+		if m := s.find(id); m != nil {
+			m.IsPublic, m.PublicUrl = true, s.URL+"/m/"+id
+			result.PublicUrl = m.PublicUrl
+		} else {
+			result.Error = &toolv1.ItemError{Code: "not_found", Message: "memo not found; search first"}
+		}
+		res.Results = append(res.Results, result)
+	}
+	return res, nil
+}
+
+func (s *server) UnpublishMemos(_ context.Context, r *memov1.UnpublishMemosRequest) (*memov1.UnpublishMemosResponse, error) {
+	res := &memov1.UnpublishMemosResponse{Results: s.each(r.GetIds(), nil)}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, m := range s.memos {
+		if slices.Contains(r.GetIds(), m.Id) {
+			m.IsPublic, m.PublicUrl = false, ""
+		}
+	}
+	return res, nil
+}
+
+func (s *server) GetPublicMemo(context.Context, *memov1.GetPublicMemoRequest) (*memov1.GetPublicMemoResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "no command asks for it")
+}
+
 func (s *server) each(ids []string, deleted *timestamppb.Timestamp) (results []*memov1.MemoResult) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -16,7 +16,7 @@ import (
 // TestBadArguments pins what a model reads when it calls a tool wrongly.
 func TestBadArguments(t *testing.T) {
 	t.Parallel()
-	const searchTakes = "query, ids, categories, memo_types, projects, created_after, created_before, updated_after, updated_before, include_deleted, page_size, page_token"
+	const searchTakes = "query, ids, categories, memo_types, projects, created_after, created_before, updated_after, updated_before, include_deleted, page_size, page_token, is_public"
 	const draftTakes = "title, body, summary, memo_types, categories, projects, create_time"
 	tests := []struct{ name, tool, arguments, want string }{
 		{"unknown", "search_memo", `{"qery":"x"}`, "unknown argument qery; known are " + searchTakes},

@@ -25,13 +25,16 @@ func FuzzArguments(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	methods := memov1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods()
-	tools, schemas := make([]*tool, methods.Len()), make([]*jsonschema.Schema, methods.Len())
-	for i := range tools {
+	var tools []*tool
+	var schemas []*jsonschema.Schema
+	for i := range methods.Len() {
 		t, err := newTool(methods.Get(i))
 		if err != nil {
 			f.Fatal(err)
 		}
-		tools[i], schemas[i] = t, schemaOf(f, t.definition.RawInputSchema)
+		if t != nil {
+			tools, schemas = append(tools, t), append(schemas, schemaOf(f, t.definition.RawInputSchema))
+		}
 	}
 	f.Fuzz(func(t *testing.T, arguments []byte) {
 		if !json.Valid(arguments) || !utf8.Valid(arguments) {

@@ -91,6 +91,7 @@ func newTool(m protoreflect.MethodDescriptor) (*tool, error) {
 			readOnly:    readOnly,
 			destructive: about.GetDestructive(),
 			idempotent:  about.GetIdempotent() || readOnly,
+			openWorld:   about.GetOpenWorld(),
 		}),
 	}
 	return t, nil
@@ -146,7 +147,7 @@ func (s *shape) checkInput(name protoreflect.FullName) error {
 }
 
 // hints are what a tool says of its effects; a client may let a person decide by them.
-type hints struct{ readOnly, destructive, idempotent bool }
+type hints struct{ readOnly, destructive, idempotent, openWorld bool }
 
 func annotations(title string, h hints) mcp.ToolAnnotation {
 	return mcp.ToolAnnotation{
@@ -154,7 +155,7 @@ func annotations(title string, h hints) mcp.ToolAnnotation {
 		ReadOnlyHint:    mcp.ToBoolPtr(h.readOnly),
 		DestructiveHint: mcp.ToBoolPtr(h.destructive),
 		IdempotentHint:  mcp.ToBoolPtr(h.idempotent),
-		OpenWorldHint:   mcp.ToBoolPtr(false),
+		OpenWorldHint:   mcp.ToBoolPtr(h.openWorld),
 	}
 }
 

@@ -122,7 +122,7 @@ func TestListShowsWhatAPersonMayAllow(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	const all = "create_memos delete_memos get_categories get_memo_history restore_memos search_memo update_memo"
+	const all = "create_memos delete_memos get_categories get_memo_history publish_memos restore_memos search_memo unpublish_memos update_memo"
 	// Each twice, because the second comes from the cache.
 	for range 2 {
 		for token, want := range map[string]string{

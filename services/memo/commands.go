@@ -109,7 +109,7 @@ func (s *Service) UpdateMemo(ctx context.Context, req *memov1.UpdateMemoRequest)
 		if c.categories, err = firstSpelling(tx, caller.AccountID, c.categories); err != nil {
 			return err
 		}
-		e, err := update(before, c)
+		e, err := update(before, c, caller.Has(scopePublish))
 		if err != nil {
 			return err
 		}
@@ -119,23 +119,28 @@ func (s *Service) UpdateMemo(ctx context.Context, req *memov1.UpdateMemoRequest)
 	if err != nil {
 		return nil, err
 	}
-	return &memov1.UpdateMemoResponse{Memo: updated.proto()}, nil
+	return &memov1.UpdateMemoResponse{Memo: s.addressed(updated)}, nil
 }
 
 // DeleteMemos moves memos to the trash.
 func (s *Service) DeleteMemos(ctx context.Context, req *memov1.DeleteMemosRequest) (*memov1.DeleteMemosResponse, error) {
-	results, err := s.each(ctx, req.GetIds(), remove)
+	results, err := s.each(ctx, req.GetIds(), always(remove))
 	return &memov1.DeleteMemosResponse{Results: results}, err
 }
 
 // RestoreMemos brings memos back from the trash.
 func (s *Service) RestoreMemos(ctx context.Context, req *memov1.RestoreMemosRequest) (*memov1.RestoreMemosResponse, error) {
-	results, err := s.each(ctx, req.GetIds(), restore)
+	results, err := s.each(ctx, req.GetIds(), always(restore))
 	return &memov1.RestoreMemosResponse{Results: results}, err
 }
 
+// always is a decision that refuses nothing.
+func always(decide func(state) *memov1.MemoEvent) func(state) (*memov1.MemoEvent, error) {
+	return func(s state) (*memov1.MemoEvent, error) { return decide(s), nil }
+}
+
 // each decides on each memo by itself, all in one transaction.
-func (s *Service) each(ctx context.Context, ids []string, decide func(state) *memov1.MemoEvent) ([]*memov1.MemoResult, error) {
+func (s *Service) each(ctx context.Context, ids []string, decide func(state) (*memov1.MemoEvent, error)) ([]*memov1.MemoResult, error) {
 	caller := rpc.CallerFrom(ctx)
 	if len(ids) == 0 {
 		return nil, invalid("ids is required: give 1 to 100")
@@ -146,21 +151,30 @@ func (s *Service) each(ctx context.Context, ids []string, decide func(state) *me
 		for i, id := range ids {
 			result := &memov1.MemoResult{Index: int32(i), Id: id} //nolint:gosec // at most 100
 			results = append(results, result)
-			memo, err := load(tx, caller, id)
-			if errors.Is(err, ErrNotFound) {
-				result.Error = &toolv1.ItemError{Code: "not_found", Message: err.Error()}
+			e, memo, err := decideOn(tx, caller, id, decide)
+			if code, ok := Codes(err); ok {
+				result.Error = &toolv1.ItemError{Code: code.String(), Message: err.Error()}
 				continue
 			}
 			if err != nil {
 				return err
 			}
-			if _, err := record(tx, caller, memo, decide(memo)); err != nil {
+			if _, err := record(tx, caller, memo, e); err != nil {
 				return err
 			}
 		}
 		return nil
 	})
 	return results, err
+}
+
+func decideOn(tx *eventlog.Tx, caller rpc.Caller, id string, decide func(state) (*memov1.MemoEvent, error)) (*memov1.MemoEvent, state, error) {
+	memo, err := load(tx, caller, id)
+	if err != nil {
+		return nil, state{}, err
+	}
+	e, err := decide(memo)
+	return e, memo, err
 }
 
 // load gives the caller's memo.

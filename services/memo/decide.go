@@ -31,8 +31,9 @@ type change struct {
 	content
 }
 
-// update decides on a change of checked content. It returns nil when the memo is so already.
-func update(s state, c change) (*memov1.MemoEvent, error) {
+// update decides on a change of checked content, by a caller who may publish or not. It returns nil when the memo is so
+// already.
+func update(s state, c change, mayPublish bool) (*memov1.MemoEvent, error) {
 	if s.inTrash {
 		return nil, &fault{ErrInTrash, fmt.Sprintf("%s %v", s.id, ErrInTrash)}
 	}
@@ -60,6 +61,9 @@ func update(s state, c change) (*memov1.MemoEvent, error) {
 	changed := s.changes(to)
 	if len(changed) == 0 {
 		return nil, nil
+	}
+	if s.isPublic && !mayPublish {
+		return nil, &fault{ErrPublic, fmt.Sprintf("%s %v (paput_publish_memos asks for it)", s.id, ErrPublic)}
 	}
 	e := &memov1.MemoUpdated{ChangedFields: changed, Digest: to.digest(s.id)}
 	for _, name := range changed {
@@ -95,6 +99,25 @@ func restore(s state) *memov1.MemoEvent {
 		return nil
 	}
 	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Restored{Restored: &memov1.MemoRestored{}}}
+}
+
+// publish decides to make a memo public. It returns nil for one that is public already.
+func publish(s state) (*memov1.MemoEvent, error) {
+	if s.inTrash {
+		return nil, &fault{ErrInTrash, fmt.Sprintf("%s %v", s.id, ErrInTrash)}
+	}
+	if s.isPublic {
+		return nil, nil
+	}
+	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Published{Published: &memov1.MemoPublished{}}}, nil
+}
+
+// unpublish decides to make a memo private. It returns nil for one that is private already.
+func unpublish(s state) *memov1.MemoEvent {
+	if !s.isPublic {
+		return nil
+	}
+	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Unpublished{Unpublished: &memov1.MemoUnpublished{}}}
 }
 
 // changeFrom reads an update request: the fields of the mask, or without a mask the fields that are not empty (AIP-134).

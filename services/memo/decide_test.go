@@ -119,7 +119,7 @@ func TestDecideUpdate(t *testing.T) {
 			var e *memov1.MemoEvent
 			c, err := changeFrom(tt.request)
 			if err == nil {
-				e, err = update(s, c)
+				e, err = update(s, c, false)
 			}
 			if !errors.Is(err, tt.wantErr) || err != nil && !strings.Contains(err.Error(), tt.text) {
 				t.Fatalf("got error %v, want %v with %q", err, tt.wantErr, tt.text)

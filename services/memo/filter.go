@@ -18,6 +18,7 @@ type filter struct {
 	projects       []label // any of
 	times          []timeBound
 	includeDeleted bool
+	isPublic       *bool // nil for both
 }
 
 // timeBound is a condition on one of the time columns.
@@ -27,7 +28,7 @@ type timeBound struct {
 }
 
 func filterFrom(account int64, req *memov1.SearchMemosRequest) (filter, error) {
-	f := filter{account: account, includeDeleted: req.GetIncludeDeleted()}
+	f := filter{account: account, includeDeleted: req.GetIncludeDeleted(), isPublic: req.IsPublic}
 	for _, s := range req.GetMemoTypes() {
 		f.types = append(f.types, label{labelType, s, s})
 	}
@@ -107,11 +108,14 @@ func (c *clause) and(condition string, args ...any) {
 	c.args = append(c.args, args...)
 }
 
-// rows adds the conditions on the account, the times and the trash, for a table with these columns.
+// rows adds the conditions on the account, the times, the trash and who may read, for a table with these columns.
 func (f filter) rows(c *clause, table string) {
 	c.and(table+".account = ?", f.account)
 	if !f.includeDeleted {
 		c.and(table + ".delete_time IS NULL")
+	}
+	if f.isPublic != nil {
+		c.and(table+".is_public = ?", *f.isPublic)
 	}
 	for _, b := range f.times {
 		c.and(table+"."+b.condition, b.millis)

@@ -81,16 +81,22 @@ func TestWriteFixtures(t *testing.T) {
 		categories: []string{"認証", "Go"}, projects: []string{"paput"},
 	}
 	second := content{title: "検証環境の移行", body: first.body, summary: first.summary, types: []string{"knowledge"}, categories: nil, projects: []string{"paput", "他"}}
-	updated, err := update(state{id: "memo_01", revision: 1, content: first}, change{fields: fieldNames(), content: second})
+	updated, err := update(state{id: "memo_01", revision: 1, content: first}, change{fields: fieldNames(), content: second}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	published, err := publish(state{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	events := map[string]*memov1.MemoEvent{
-		"created":  create("memo_01", first, &timestamppb.Timestamp{Seconds: 1_600_000_000, Nanos: 123_000_000}),
-		"updated":  updated,
-		"deleted":  remove(state{}),
-		"restored": restore(state{inTrash: true}),
-		"purged":   purge(state{inTrash: true}, time.Time{}.Add(trashTime)),
+		"created":     create("memo_01", first, &timestamppb.Timestamp{Seconds: 1_600_000_000, Nanos: 123_000_000}),
+		"updated":     updated,
+		"deleted":     remove(state{}),
+		"restored":    restore(state{inTrash: true}),
+		"published":   published,
+		"unpublished": unpublish(state{isPublic: true}),
+		"purged":      purge(state{inTrash: true}, time.Time{}.Add(trashTime)),
 	}
 	for name, e := range events {
 		e.AccountId, e.ClientId, e.GrantId = "acct_01", "client_01", "grant_01"

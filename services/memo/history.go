@@ -83,6 +83,10 @@ func describe(e *memov1.MemoEvent, before, after state) (action string, fields [
 		return "deleted", nil
 	case *memov1.MemoEvent_Restored:
 		return "restored", nil
+	case *memov1.MemoEvent_Published:
+		return "published", nil
+	case *memov1.MemoEvent_Unpublished:
+		return "unpublished", nil
 	}
 	return "", nil
 }

@@ -6,7 +6,7 @@
 // So a search sees every command that has returned.
 //
 // A memo belongs to one account. To every other account it does not exist: all errors and lists are as if it had never
-// been written.
+// been written. Only a public memo can be read by others, by its id.
 package memo
 
 import (
@@ -32,6 +32,8 @@ var (
 	ErrInTrash = errors.New("is in the trash; restore it first with paput_restore_memos")
 	// ErrChanged refuses a change whose etag is not the memo's.
 	ErrChanged = errors.New("the memo has changed since it was read")
+	// ErrPublic refuses a change to a public memo to a caller who may not publish.
+	ErrPublic = errors.New("is public, and a change would be public too: unpublish it first, or get the scope paput.publish")
 	// ErrInvalid refuses an argument.
 	ErrInvalid = errors.New("invalid argument")
 )
@@ -54,6 +56,8 @@ func Codes(err error) (connect.Code, bool) {
 		return connect.CodeFailedPrecondition, true
 	case errors.Is(err, ErrChanged):
 		return connect.CodeAborted, true
+	case errors.Is(err, ErrPublic):
+		return connect.CodePermissionDenied, true
 	case errors.Is(err, ErrInvalid):
 		return connect.CodeInvalidArgument, true
 	}
@@ -68,23 +72,27 @@ type Config struct {
 	Now func() time.Time
 	// NewID gives an id that was never given before: the prefix, an underscore, and letters and digits.
 	NewID func(prefix string) string
+	// PublicURL is the address that clients use, without a trailing slash: public memos are under it.
+	PublicURL string
 	// Logger is told what Run does.
 	Logger *slog.Logger
 }
 
 // Service carries out the RPCs of paput.memo.v1.MemoService. Its methods may be called from any goroutine.
 type Service struct {
-	log    *eventlog.Log
-	now    func() time.Time
-	newID  func(prefix string) string
-	logger *slog.Logger
+	log   *eventlog.Log
+	now   func() time.Time
+	newID func(prefix string) string
+	// publicURL has no trailing slash.
+	publicURL string
+	logger    *slog.Logger
 }
 
 var _ memov1connect.MemoServiceHandler = (*Service)(nil)
 
 // New returns a service over the log.
 func New(c Config) *Service {
-	return &Service{log: c.Log, now: c.Now, newID: c.NewID, logger: c.Logger}
+	return &Service{log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, logger: c.Logger}
 }
 
 // Kinds lists the streams that this package writes.

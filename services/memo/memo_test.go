@@ -75,7 +75,7 @@ func newWorld(tb testing.TB) *world {
 
 func (w *world) serve(newID func(string) string) {
 	server := rpc.NewServer(rpc.Config{Auth: people{}, Log: slog.New(slog.DiscardHandler), Codes: []rpc.Codes{Codes}})
-	w.service = New(Config{Log: w.log, Now: w.clock.now, NewID: newID, Logger: slog.New(slog.DiscardHandler)})
+	w.service = New(Config{Log: w.log, Now: w.clock.now, NewID: newID, PublicURL: "https://paput.example.com", Logger: slog.New(slog.DiscardHandler)})
 	memov1connect.RegisterMemoServiceHandler(server, w.service)
 	w.MemoServiceClient = memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server)))
 }
@@ -91,6 +91,11 @@ type tester interface {
 // as is a context in which calls are made for a person through a client that may write.
 func as(tb tester, person string) context.Context {
 	return bearing(tb.Context(), person+":client_a:paput.write")
+}
+
+// publishing is a context in which calls are made for a person through a client that may publish.
+func publishing(tb tester, person string) context.Context {
+	return bearing(tb.Context(), person+":client_a:paput.publish")
 }
 
 func bearing(ctx context.Context, token string) context.Context {

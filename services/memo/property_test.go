@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"connectrpc.com/connect/v2"
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/testing/protocmp"
@@ -45,7 +46,7 @@ func TestRandomCommands(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		m := &machine{T: r, world: newWorld(t), memos: map[string]*model{}}
 		for range rapid.IntRange(1, 20).Draw(r, "commands") {
-			switch rapid.IntRange(0, 10).Draw(r, "command") {
+			switch rapid.IntRange(0, 13).Draw(r, "command") {
 			case 0, 1, 2, 3:
 				m.create()
 			case 4, 5, 6:
@@ -54,6 +55,10 @@ func TestRandomCommands(t *testing.T) {
 				m.moveToTrash()
 			case 9:
 				m.moveBack()
+			case 10, 11:
+				m.publish()
+			case 12:
+				m.unpublish()
 			default:
 				m.wait()
 			}
@@ -126,13 +131,18 @@ func (m *machine) update() {
 		}
 		return
 	}
-	if err != nil {
-		m.Fatal(err)
-	}
 	after := proto.CloneOf(known.memo)
 	after.Title, after.Body, after.Categories = req.GetTitle(), req.GetBody(), req.GetCategories()
-	if !proto.Equal(after, known.memo) {
+	if changes := !proto.Equal(after, known.memo); known.memo.GetIsPublic() && changes {
+		if connect.CodeOf(err) != connect.CodePermissionDenied {
+			m.Fatalf("update %s, which is public: got %v, want permission_denied", id, err)
+		}
+		return
+	} else if changes {
 		after.Revision++
+	}
+	if err != nil {
+		m.Fatal(err)
 	}
 	known.memo = after
 }
@@ -145,6 +155,7 @@ func (m *machine) moveToTrash() {
 	for _, id := range ids {
 		if known := m.memos[id]; known != nil && known.account == account && known.memo.GetDeleteTime() == nil {
 			known.memo.DeleteTime = day(1)
+			known.memo.IsPublic, known.memo.PublicUrl = false, ""
 			known.memo.Revision++
 			known.trashed = m.clock.now()
 		}
@@ -177,6 +188,32 @@ func (m *machine) wait() {
 	}
 }
 
+func (m *machine) publish() {
+	account, ids := m.account(), m.ids()
+	if _, err := m.PublishMemos(publishing(m.T, account), &memov1.PublishMemosRequest{Ids: ids}); err != nil {
+		m.Fatal(err)
+	}
+	for _, id := range ids {
+		if known := m.memos[id]; known != nil && known.account == account && known.memo.GetDeleteTime() == nil && !known.memo.GetIsPublic() {
+			known.memo.IsPublic, known.memo.PublicUrl = true, "https://paput.example.com/m/"+id
+			known.memo.Revision++
+		}
+	}
+}
+
+func (m *machine) unpublish() {
+	account, ids := m.account(), m.ids()
+	if _, err := m.UnpublishMemos(as(m.T, account), &memov1.UnpublishMemosRequest{Ids: ids}); err != nil {
+		m.Fatal(err)
+	}
+	for _, id := range ids {
+		if known := m.memos[id]; known != nil && known.account == account && known.memo.GetIsPublic() {
+			known.memo.IsPublic, known.memo.PublicUrl = false, ""
+			known.memo.Revision++
+		}
+	}
+}
+
 // seen is all that the two accounts can read: memos by id, searches by what was looked for, categories.
 type seen struct {
 	Memos      map[string]*memov1.Memo
@@ -204,6 +241,10 @@ func (m *machine) observe() seen {
 			for _, deleted := range []bool{false, true} {
 				ids := m.all(account, &memov1.SearchMemosRequest{Query: query, IncludeDeleted: deleted, PageSize: 100})
 				s.Found[fmt.Sprintf("%s %q %v", account, query, deleted)] = ids
+			}
+			for _, public := range []bool{false, true} {
+				ids := m.all(account, &memov1.SearchMemosRequest{Query: query, IsPublic: &public, PageSize: 100})
+				s.Found[fmt.Sprintf("%s %q public %v", account, query, public)] = ids
 			}
 		}
 		res, err := m.ListCategories(as(m.T, account), &memov1.ListCategoriesRequest{})
@@ -242,6 +283,11 @@ func (m *machine) expect() seen {
 	s := seen{map[string]*memov1.Memo{}, map[string][]string{}, map[string]map[string]int32{"alice": {}, "bob": {}}}
 	for id, known := range m.memos {
 		s.Memos[known.account+" "+id] = known.memo
+		if known.memo.GetIsPublic() {
+			theirs := proto.CloneOf(known.memo)
+			theirs.Categories, theirs.Revision = nil, 0
+			s.Memos[map[string]string{"alice": "bob", "bob": "alice"}[known.account]+" "+id] = theirs
+		}
 		if known.memo.GetDeleteTime() == nil {
 			for _, name := range known.memo.GetCategories() {
 				s.Categories[known.account][name]++
@@ -251,20 +297,32 @@ func (m *machine) expect() seen {
 	for _, account := range []string{"alice", "bob"} {
 		for _, query := range append(vocabulary(), "認証 token", "") {
 			for _, deleted := range []bool{false, true} {
-				ids := []string{}
-				for _, id := range slices.Sorted(maps.Keys(m.memos)) {
-					known := m.memos[id]
-					text := known.memo.GetTitle() + " " + known.memo.GetSummary() + " " + known.memo.GetBody()
-					hasAll := !slices.ContainsFunc(strings.Fields(query), func(word string) bool { return !strings.Contains(text, word) })
-					if known.account == account && hasAll && (deleted || known.memo.GetDeleteTime() == nil) {
-						ids = append(ids, id)
-					}
-				}
-				s.Found[fmt.Sprintf("%s %q %v", account, query, deleted)] = ids
+				s.Found[fmt.Sprintf("%s %q %v", account, query, deleted)] = m.having(account, query, func(memo *memov1.Memo) bool {
+					return deleted || memo.GetDeleteTime() == nil
+				})
+			}
+			for _, public := range []bool{false, true} {
+				s.Found[fmt.Sprintf("%s %q public %v", account, query, public)] = m.having(account, query, func(memo *memov1.Memo) bool {
+					return memo.GetDeleteTime() == nil && memo.GetIsPublic() == public
+				})
 			}
 		}
 	}
 	return s
+}
+
+// having gives the ids of the account's memos that have all words of a query and pass a test, sorted.
+func (m *machine) having(account, query string, pass func(*memov1.Memo) bool) []string {
+	ids := []string{}
+	for _, id := range slices.Sorted(maps.Keys(m.memos)) {
+		known := m.memos[id]
+		text := known.memo.GetTitle() + " " + known.memo.GetSummary() + " " + known.memo.GetBody()
+		hasAll := !slices.ContainsFunc(strings.Fields(query), func(word string) bool { return !strings.Contains(text, word) })
+		if known.account == account && hasAll && pass(known.memo) {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // dump gives every row of the tables that can be read as they are.

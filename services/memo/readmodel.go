@@ -30,6 +30,7 @@ CREATE TABLE memos (
 	create_time INTEGER NOT NULL,
 	update_time INTEGER NOT NULL,
 	delete_time INTEGER,
+	is_public   INTEGER NOT NULL,
 	title       TEXT    NOT NULL,
 	summary     TEXT    NOT NULL,
 	memo_types  TEXT    NOT NULL,
@@ -60,6 +61,7 @@ CREATE TABLE memo_finds (
 	create_time INTEGER NOT NULL,
 	update_time INTEGER NOT NULL,
 	delete_time INTEGER,
+	is_public   INTEGER NOT NULL,
 	length      INTEGER NOT NULL,
 	folded      TEXT    NOT NULL
 ) STRICT;
@@ -76,7 +78,7 @@ CREATE VIRTUAL TABLE memo_text USING fts5 (document, content = '', contentless_d
 func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "memo",
-		Version: 1,
+		Version: 2,
 		Kinds:   []string{kindName},
 		Schema:  schema,
 		Tables:  []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "memo_text"},
@@ -141,9 +143,9 @@ func accountNumber(q eventlog.Querier, accountID string) (int64, error) {
 }
 
 func insert(tx *eventlog.Tx, r row) error {
-	res, err := tx.Exec(`INSERT INTO memos (id, account, revision, create_time, update_time, title, summary, memo_types, categories, projects, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-		r.id, r.account, r.revision, r.createTime.UnixMilli(), r.updateTime.UnixMilli(), r.title, r.summary,
+	res, err := tx.Exec(`INSERT INTO memos (id, account, revision, create_time, update_time, is_public, title, summary, memo_types, categories, projects, body)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		r.id, r.account, r.revision, r.createTime.UnixMilli(), r.updateTime.UnixMilli(), r.isPublic, r.title, r.summary,
 		joinNames(r.types), joinNames(r.categories), joinNames(r.projects), r.body)
 	if err != nil {
 		return err
@@ -158,9 +160,9 @@ func insert(tx *eventlog.Tx, r row) error {
 }
 
 func replace(tx *eventlog.Tx, before, after row) error {
-	_, err := tx.Exec(`UPDATE memos SET revision = ?, update_time = ?, delete_time = ?, title = ?, summary = ?, memo_types = ?, categories = ?, projects = ?, body = ?
+	_, err := tx.Exec(`UPDATE memos SET revision = ?, update_time = ?, delete_time = ?, is_public = ?, title = ?, summary = ?, memo_types = ?, categories = ?, projects = ?, body = ?
 		WHERE n = ?`,
-		after.revision, after.updateTime.UnixMilli(), after.deleteMillis(), after.title, after.summary,
+		after.revision, after.updateTime.UnixMilli(), after.deleteMillis(), after.isPublic, after.title, after.summary,
 		joinNames(after.types), joinNames(after.categories), joinNames(after.projects), after.body, after.n)
 	if err != nil {
 		return err
@@ -169,7 +171,8 @@ func replace(tx *eventlog.Tx, before, after row) error {
 		return err
 	}
 	if len(before.changes(after.content)) == 0 {
-		_, err := tx.Exec("UPDATE memo_finds SET update_time = ?, delete_time = ? WHERE n = ?", after.updateTime.UnixMilli(), after.deleteMillis(), after.n)
+		_, err := tx.Exec("UPDATE memo_finds SET update_time = ?, delete_time = ?, is_public = ? WHERE n = ?",
+			after.updateTime.UnixMilli(), after.deleteMillis(), after.isPublic, after.n)
 		return err
 	}
 	for _, query := range []string{"DELETE FROM memo_waiting WHERE n = ?", "DELETE FROM memo_text WHERE rowid = ?"} {
@@ -191,8 +194,8 @@ const (
 // writeText indexes the memo's text.
 func writeText(tx *eventlog.Tx, r row) error {
 	text := indexedFrom(r.account, r.content)
-	_, err := tx.Exec("INSERT OR REPLACE INTO memo_finds (n, account, create_time, update_time, delete_time, length, folded) VALUES (?, ?, ?, ?, ?, ?, ?)",
-		r.n, r.account, r.createTime.UnixMilli(), r.updateTime.UnixMilli(), r.deleteMillis(), text.length, text.folded)
+	_, err := tx.Exec("INSERT OR REPLACE INTO memo_finds (n, account, create_time, update_time, delete_time, is_public, length, folded) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+		r.n, r.account, r.createTime.UnixMilli(), r.updateTime.UnixMilli(), r.deleteMillis(), r.isPublic, text.length, text.folded)
 	if err != nil {
 		return err
 	}
@@ -284,7 +287,7 @@ func (r row) deleteMillis() any {
 	return nil
 }
 
-const selectRow = "SELECT n, id, account, revision, create_time, update_time, delete_time, title, summary, memo_types, categories, projects, body FROM memos"
+const selectRow = "SELECT n, id, account, revision, create_time, update_time, delete_time, is_public, title, summary, memo_types, categories, projects, body FROM memos"
 
 // scanRow reads one row of selectRow. It leaves accountID empty.
 func scanRow(from interface{ Scan(...any) error }) (row, error) {
@@ -294,7 +297,7 @@ func scanRow(from interface{ Scan(...any) error }) (row, error) {
 		deleted                     sql.NullInt64
 		types, categories, projects string
 	)
-	err := from.Scan(&r.n, &r.id, &r.account, &r.revision, &created, &updated, &deleted, &r.title, &r.summary, &types, &categories, &projects, &r.body)
+	err := from.Scan(&r.n, &r.id, &r.account, &r.revision, &created, &updated, &deleted, &r.isPublic, &r.title, &r.summary, &types, &categories, &projects, &r.body)
 	if err != nil {
 		return row{}, err
 	}

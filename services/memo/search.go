@@ -56,7 +56,7 @@ func (s *Service) SearchMemos(ctx context.Context, req *memov1.SearchMemosReques
 	return res, nil
 }
 
-// read gives whole memos by id, those in the trash as well.
+// read gives whole memos by id, those in the trash and public ones of others as well.
 func (s *Service) read(ctx context.Context, caller rpc.Caller, req *memov1.SearchMemosRequest) (*memov1.SearchMemosResponse, error) {
 	rest := proto.CloneOf(req)
 	rest.Ids = nil
@@ -70,7 +70,7 @@ func (s *Service) read(ctx context.Context, caller rpc.Caller, req *memov1.Searc
 			return err
 		}
 		ids := unique(req.GetIds())
-		rows, err := q.rows(selectRow+" WHERE account = ? AND id IN (SELECT value FROM json_each(?))", account, jsonArray(ids))
+		rows, err := q.rows(selectRow+" WHERE id IN (SELECT value FROM json_each(?)) AND (account = ? OR is_public = 1)", jsonArray(ids), account)
 		if err != nil {
 			return err
 		}
@@ -79,10 +79,14 @@ func (s *Service) read(ctx context.Context, caller rpc.Caller, req *memov1.Searc
 			byID[r.id] = r
 		}
 		for _, id := range ids {
-			if r, exists := byID[id]; exists {
-				res.Memos = append(res.Memos, r.proto())
-			} else {
+			r, exists := byID[id]
+			switch {
+			case !exists:
 				res.MissingIds = append(res.MissingIds, id)
+			case r.account == account:
+				res.Memos = append(res.Memos, s.addressed(r.state))
+			default:
+				res.Memos = append(res.Memos, s.toStrangers(r.state))
 			}
 		}
 		return nil

@@ -31,6 +31,7 @@ type state struct {
 	revision  int64 // version of the newest event; 0 for a memo that was never created
 	inTrash   bool
 	purged    bool // it has left the trash for good; there is no content
+	isPublic  bool // never in the trash
 	content
 	createTime time.Time
 	updateTime time.Time
@@ -79,12 +80,16 @@ func evolve(s state, r eventlog.Record) state {
 	case *memov1.MemoEvent_Updated:
 		s.content = updatedContent(s.content, e.Updated)
 	case *memov1.MemoEvent_Deleted:
-		s.inTrash = true
+		s.inTrash, s.isPublic = true, false
 		s.deleteTime = r.Time
 	case *memov1.MemoEvent_Restored:
 		s.inTrash = false
 	case *memov1.MemoEvent_Purged:
 		s.inTrash, s.purged, s.content = false, true, content{}
+	case *memov1.MemoEvent_Published:
+		s.isPublic = true
+	case *memov1.MemoEvent_Unpublished:
+		s.isPublic = false
 	}
 	if r.Version == 1 {
 		s.accountID = e.GetAccountId()
@@ -166,7 +171,7 @@ func etag(id string, revision int64) string {
 	return fmt.Sprintf("%d-%s", revision, id[max(0, len(id)-8):])
 }
 
-// proto gives the whole memo.
+// proto gives the whole memo, without its address.
 func (s state) proto() *memov1.Memo {
 	m := &memov1.Memo{
 		Id:         s.id,
@@ -180,6 +185,7 @@ func (s state) proto() *memov1.Memo {
 		UpdateTime: timestamppb.New(s.updateTime),
 		Revision:   int32(min(s.revision, 1<<31-1)), //nolint:gosec // bounded
 		Etag:       etag(s.id, s.revision),
+		IsPublic:   s.isPublic,
 	}
 	if s.inTrash {
 		m.DeleteTime = timestamppb.New(s.deleteTime)
@@ -202,5 +208,6 @@ func (s state) entry() *memov1.MemoEntry {
 		DeleteTime: m.GetDeleteTime(),
 		Revision:   m.GetRevision(),
 		Etag:       m.GetEtag(),
+		IsPublic:   m.GetIsPublic(),
 	}
 }

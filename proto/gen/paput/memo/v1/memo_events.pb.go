@@ -41,6 +41,8 @@ type MemoEvent struct {
 	//	*MemoEvent_Deleted
 	//	*MemoEvent_Restored
 	//	*MemoEvent_Purged
+	//	*MemoEvent_Published
+	//	*MemoEvent_Unpublished
 	Event         isMemoEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -149,6 +151,24 @@ func (x *MemoEvent) GetPurged() *MemoPurged {
 	return nil
 }
 
+func (x *MemoEvent) GetPublished() *MemoPublished {
+	if x != nil {
+		if x, ok := x.Event.(*MemoEvent_Published); ok {
+			return x.Published
+		}
+	}
+	return nil
+}
+
+func (x *MemoEvent) GetUnpublished() *MemoUnpublished {
+	if x != nil {
+		if x, ok := x.Event.(*MemoEvent_Unpublished); ok {
+			return x.Unpublished
+		}
+	}
+	return nil
+}
+
 type isMemoEvent_Event interface {
 	isMemoEvent_Event()
 }
@@ -178,6 +198,16 @@ type MemoEvent_Purged struct {
 	Purged *MemoPurged `protobuf:"bytes,14,opt,name=purged,proto3,oneof"`
 }
 
+type MemoEvent_Published struct {
+	// It was made public.
+	Published *MemoPublished `protobuf:"bytes,15,opt,name=published,proto3,oneof"`
+}
+
+type MemoEvent_Unpublished struct {
+	// It was made private again.
+	Unpublished *MemoUnpublished `protobuf:"bytes,16,opt,name=unpublished,proto3,oneof"`
+}
+
 func (*MemoEvent_Created) isMemoEvent_Event() {}
 
 func (*MemoEvent_Updated) isMemoEvent_Event() {}
@@ -187,6 +217,10 @@ func (*MemoEvent_Deleted) isMemoEvent_Event() {}
 func (*MemoEvent_Restored) isMemoEvent_Event() {}
 
 func (*MemoEvent_Purged) isMemoEvent_Event() {}
+
+func (*MemoEvent_Published) isMemoEvent_Event() {}
+
+func (*MemoEvent_Unpublished) isMemoEvent_Event() {}
 
 // MemoCreated says that a memo was created.
 type MemoCreated struct {
@@ -406,7 +440,7 @@ func (x *MemoUpdated) GetDigest() string {
 	return ""
 }
 
-// MemoDeleted says that a memo was moved to the trash.
+// MemoDeleted says that a memo was moved to the trash. It is no longer public, not even when it is restored.
 type MemoDeleted struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
@@ -517,11 +551,85 @@ func (*MemoPurged) Descriptor() ([]byte, []int) {
 	return file_paput_memo_v1_memo_events_proto_rawDescGZIP(), []int{5}
 }
 
+// MemoPublished says that a memo became public: anyone who has its address can read it.
+type MemoPublished struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoPublished) Reset() {
+	*x = MemoPublished{}
+	mi := &file_paput_memo_v1_memo_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoPublished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoPublished) ProtoMessage() {}
+
+func (x *MemoPublished) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoPublished.ProtoReflect.Descriptor instead.
+func (*MemoPublished) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_events_proto_rawDescGZIP(), []int{6}
+}
+
+// MemoUnpublished says that a public memo became private again.
+type MemoUnpublished struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoUnpublished) Reset() {
+	*x = MemoUnpublished{}
+	mi := &file_paput_memo_v1_memo_events_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoUnpublished) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoUnpublished) ProtoMessage() {}
+
+func (x *MemoUnpublished) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_events_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoUnpublished.ProtoReflect.Descriptor instead.
+func (*MemoUnpublished) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_events_proto_rawDescGZIP(), []int{7}
+}
+
 var File_paput_memo_v1_memo_events_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1fpaput/memo/v1/memo_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x83\x03\n" +
+	"\x1fpaput/memo/v1/memo_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x04\n" +
 	"\tMemoEvent\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -532,7 +640,9 @@ const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\aupdated\x18\v \x01(\v2\x1a.paput.memo.v1.MemoUpdatedH\x00R\aupdated\x126\n" +
 	"\adeleted\x18\f \x01(\v2\x1a.paput.memo.v1.MemoDeletedH\x00R\adeleted\x129\n" +
 	"\brestored\x18\r \x01(\v2\x1b.paput.memo.v1.MemoRestoredH\x00R\brestored\x123\n" +
-	"\x06purged\x18\x0e \x01(\v2\x19.paput.memo.v1.MemoPurgedH\x00R\x06purgedB\a\n" +
+	"\x06purged\x18\x0e \x01(\v2\x19.paput.memo.v1.MemoPurgedH\x00R\x06purged\x12<\n" +
+	"\tpublished\x18\x0f \x01(\v2\x1c.paput.memo.v1.MemoPublishedH\x00R\tpublished\x12B\n" +
+	"\vunpublished\x18\x10 \x01(\v2\x1e.paput.memo.v1.MemoUnpublishedH\x00R\vunpublishedB\a\n" +
 	"\x05event\"\x9a\x02\n" +
 	"\vMemoCreated\x12\x19\n" +
 	"\x05title\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05title\x12\x17\n" +
@@ -562,7 +672,9 @@ const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\vMemoDeleted\"\x0e\n" +
 	"\fMemoRestored\"\f\n" +
 	"\n" +
-	"MemoPurgedB\xb1\x01\n" +
+	"MemoPurged\"\x0f\n" +
+	"\rMemoPublished\"\x11\n" +
+	"\x0fMemoUnpublishedB\xb1\x01\n" +
 	"\x11com.paput.memo.v1B\x0fMemoEventsProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
 
 var (
@@ -577,7 +689,7 @@ func file_paput_memo_v1_memo_events_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_memo_events_proto_rawDescData
 }
 
-var file_paput_memo_v1_memo_events_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_paput_memo_v1_memo_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_paput_memo_v1_memo_events_proto_goTypes = []any{
 	(*MemoEvent)(nil),             // 0: paput.memo.v1.MemoEvent
 	(*MemoCreated)(nil),           // 1: paput.memo.v1.MemoCreated
@@ -585,7 +697,9 @@ var file_paput_memo_v1_memo_events_proto_goTypes = []any{
 	(*MemoDeleted)(nil),           // 3: paput.memo.v1.MemoDeleted
 	(*MemoRestored)(nil),          // 4: paput.memo.v1.MemoRestored
 	(*MemoPurged)(nil),            // 5: paput.memo.v1.MemoPurged
-	(*timestamppb.Timestamp)(nil), // 6: google.protobuf.Timestamp
+	(*MemoPublished)(nil),         // 6: paput.memo.v1.MemoPublished
+	(*MemoUnpublished)(nil),       // 7: paput.memo.v1.MemoUnpublished
+	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
 }
 var file_paput_memo_v1_memo_events_proto_depIdxs = []int32{
 	1, // 0: paput.memo.v1.MemoEvent.created:type_name -> paput.memo.v1.MemoCreated
@@ -593,12 +707,14 @@ var file_paput_memo_v1_memo_events_proto_depIdxs = []int32{
 	3, // 2: paput.memo.v1.MemoEvent.deleted:type_name -> paput.memo.v1.MemoDeleted
 	4, // 3: paput.memo.v1.MemoEvent.restored:type_name -> paput.memo.v1.MemoRestored
 	5, // 4: paput.memo.v1.MemoEvent.purged:type_name -> paput.memo.v1.MemoPurged
-	6, // 5: paput.memo.v1.MemoCreated.create_time:type_name -> google.protobuf.Timestamp
-	6, // [6:6] is the sub-list for method output_type
-	6, // [6:6] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	6, // 5: paput.memo.v1.MemoEvent.published:type_name -> paput.memo.v1.MemoPublished
+	7, // 6: paput.memo.v1.MemoEvent.unpublished:type_name -> paput.memo.v1.MemoUnpublished
+	8, // 7: paput.memo.v1.MemoCreated.create_time:type_name -> google.protobuf.Timestamp
+	8, // [8:8] is the sub-list for method output_type
+	8, // [8:8] is the sub-list for method input_type
+	8, // [8:8] is the sub-list for extension type_name
+	8, // [8:8] is the sub-list for extension extendee
+	0, // [0:8] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_memo_events_proto_init() }
@@ -612,6 +728,8 @@ func file_paput_memo_v1_memo_events_proto_init() {
 		(*MemoEvent_Deleted)(nil),
 		(*MemoEvent_Restored)(nil),
 		(*MemoEvent_Purged)(nil),
+		(*MemoEvent_Published)(nil),
+		(*MemoEvent_Unpublished)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -619,7 +737,7 @@ func file_paput_memo_v1_memo_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_memo_events_proto_rawDesc), len(file_paput_memo_v1_memo_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -52,7 +52,11 @@ type Memo struct {
 	// 1 for a new memo; one more with each change.
 	Revision int32 `protobuf:"varint,11,opt,name=revision,proto3" json:"revision,omitempty"`
 	// Changes with each revision; UpdateMemo compares it.
-	Etag          string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Whether anyone can read the memo who has its address.
+	IsPublic bool `protobuf:"varint,13,opt,name=is_public,json=isPublic,proto3" json:"is_public,omitempty"`
+	// The address, such as "https://paput.example.com/m/memo_01k…"; empty for a private memo, and in a history.
+	PublicUrl     string `protobuf:"bytes,14,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -167,6 +171,20 @@ func (x *Memo) GetRevision() int32 {
 func (x *Memo) GetEtag() string {
 	if x != nil {
 		return x.Etag
+	}
+	return ""
+}
+
+func (x *Memo) GetIsPublic() bool {
+	if x != nil {
+		return x.IsPublic
+	}
+	return false
+}
+
+func (x *Memo) GetPublicUrl() string {
+	if x != nil {
+		return x.PublicUrl
 	}
 	return ""
 }
@@ -455,7 +473,9 @@ type MemoEntry struct {
 	// The memo's etag.
 	Etag string `protobuf:"bytes,12,opt,name=etag,proto3" json:"etag,omitempty"`
 	// How well the memo matches, greater is better; comparable within one search only; 0 without a query.
-	Score         float64 `protobuf:"fixed64,13,opt,name=score,proto3" json:"score,omitempty"`
+	Score float64 `protobuf:"fixed64,13,opt,name=score,proto3" json:"score,omitempty"`
+	// Whether anyone can read the memo who has its address.
+	IsPublic      bool `protobuf:"varint,14,opt,name=is_public,json=isPublic,proto3" json:"is_public,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -581,6 +601,13 @@ func (x *MemoEntry) GetScore() float64 {
 	return 0
 }
 
+func (x *MemoEntry) GetIsPublic() bool {
+	if x != nil {
+		return x.IsPublic
+	}
+	return false
+}
+
 // SearchMemosRequest asks for memos.
 type SearchMemosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -607,7 +634,9 @@ type SearchMemosRequest struct {
 	// How many entries to return at most, 1 to 100; 0 means 20.
 	PageSize int32 `protobuf:"varint,11,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	// The next_page_token of the page before; the other fields must be as they were.
-	PageToken     string `protobuf:"bytes,12,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	PageToken string `protobuf:"bytes,12,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only public memos, or only private ones; absent means both.
+	IsPublic      *bool `protobuf:"varint,13,opt,name=is_public,json=isPublic,proto3,oneof" json:"is_public,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -724,6 +753,13 @@ func (x *SearchMemosRequest) GetPageToken() string {
 		return x.PageToken
 	}
 	return ""
+}
+
+func (x *SearchMemosRequest) GetIsPublic() bool {
+	if x != nil && x.IsPublic != nil {
+		return *x.IsPublic
+	}
+	return false
 }
 
 // SearchMemosResponse has one page of entries, or the memos asked for by id.
@@ -1221,6 +1257,355 @@ func (x *MemoResult) GetError() *v1.ItemError {
 	return nil
 }
 
+// PublishMemosRequest makes memos public.
+type PublishMemosRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 100 ids.
+	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishMemosRequest) Reset() {
+	*x = PublishMemosRequest{}
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishMemosRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishMemosRequest) ProtoMessage() {}
+
+func (x *PublishMemosRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishMemosRequest.ProtoReflect.Descriptor instead.
+func (*PublishMemosRequest) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *PublishMemosRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// PublishMemosResponse has one result for each id, in order.
+type PublishMemosResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each id.
+	Results       []*PublishMemoResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishMemosResponse) Reset() {
+	*x = PublishMemosResponse{}
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishMemosResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishMemosResponse) ProtoMessage() {}
+
+func (x *PublishMemosResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishMemosResponse.ProtoReflect.Descriptor instead.
+func (*PublishMemosResponse) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *PublishMemosResponse) GetResults() []*PublishMemoResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// PublishMemoResult tells what became of one id.
+type PublishMemoResult struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The id's place in the request, from 0.
+	Index int32 `protobuf:"varint,1,opt,name=index,proto3" json:"index,omitempty"`
+	// The id.
+	Id string `protobuf:"bytes,2,opt,name=id,proto3" json:"id,omitempty"`
+	// Where the memo can be read; empty when it was not published.
+	PublicUrl string `protobuf:"bytes,3,opt,name=public_url,json=publicUrl,proto3" json:"public_url,omitempty"`
+	// Why nothing was done; absent when it was done, or was so already.
+	Error         *v1.ItemError `protobuf:"bytes,4,opt,name=error,proto3" json:"error,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PublishMemoResult) Reset() {
+	*x = PublishMemoResult{}
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PublishMemoResult) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PublishMemoResult) ProtoMessage() {}
+
+func (x *PublishMemoResult) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PublishMemoResult.ProtoReflect.Descriptor instead.
+func (*PublishMemoResult) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *PublishMemoResult) GetIndex() int32 {
+	if x != nil {
+		return x.Index
+	}
+	return 0
+}
+
+func (x *PublishMemoResult) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+func (x *PublishMemoResult) GetPublicUrl() string {
+	if x != nil {
+		return x.PublicUrl
+	}
+	return ""
+}
+
+func (x *PublishMemoResult) GetError() *v1.ItemError {
+	if x != nil {
+		return x.Error
+	}
+	return nil
+}
+
+// UnpublishMemosRequest makes memos private.
+type UnpublishMemosRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// 1 to 100 ids.
+	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpublishMemosRequest) Reset() {
+	*x = UnpublishMemosRequest{}
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpublishMemosRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpublishMemosRequest) ProtoMessage() {}
+
+func (x *UnpublishMemosRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpublishMemosRequest.ProtoReflect.Descriptor instead.
+func (*UnpublishMemosRequest) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *UnpublishMemosRequest) GetIds() []string {
+	if x != nil {
+		return x.Ids
+	}
+	return nil
+}
+
+// UnpublishMemosResponse has one result for each id, in order.
+type UnpublishMemosResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One for each id.
+	Results       []*MemoResult `protobuf:"bytes,1,rep,name=results,proto3" json:"results,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpublishMemosResponse) Reset() {
+	*x = UnpublishMemosResponse{}
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpublishMemosResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpublishMemosResponse) ProtoMessage() {}
+
+func (x *UnpublishMemosResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpublishMemosResponse.ProtoReflect.Descriptor instead.
+func (*UnpublishMemosResponse) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *UnpublishMemosResponse) GetResults() []*MemoResult {
+	if x != nil {
+		return x.Results
+	}
+	return nil
+}
+
+// GetPublicMemoRequest names a public memo.
+type GetPublicMemoRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The memo.
+	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPublicMemoRequest) Reset() {
+	*x = GetPublicMemoRequest{}
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPublicMemoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPublicMemoRequest) ProtoMessage() {}
+
+func (x *GetPublicMemoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPublicMemoRequest.ProtoReflect.Descriptor instead.
+func (*GetPublicMemoRequest) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *GetPublicMemoRequest) GetId() string {
+	if x != nil {
+		return x.Id
+	}
+	return ""
+}
+
+// GetPublicMemoResponse has a public memo.
+type GetPublicMemoResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The memo without categories, projects, revision and etag.
+	Memo          *Memo `protobuf:"bytes,1,opt,name=memo,proto3" json:"memo,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetPublicMemoResponse) Reset() {
+	*x = GetPublicMemoResponse{}
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetPublicMemoResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetPublicMemoResponse) ProtoMessage() {}
+
+func (x *GetPublicMemoResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetPublicMemoResponse.ProtoReflect.Descriptor instead.
+func (*GetPublicMemoResponse) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *GetPublicMemoResponse) GetMemo() *Memo {
+	if x != nil {
+		return x.Memo
+	}
+	return nil
+}
+
 // ListMemoRevisionsRequest asks for the history of a memo.
 type ListMemoRevisionsRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1238,7 +1623,7 @@ type ListMemoRevisionsRequest struct {
 
 func (x *ListMemoRevisionsRequest) Reset() {
 	*x = ListMemoRevisionsRequest{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[15]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1250,7 +1635,7 @@ func (x *ListMemoRevisionsRequest) String() string {
 func (*ListMemoRevisionsRequest) ProtoMessage() {}
 
 func (x *ListMemoRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[15]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1263,7 +1648,7 @@ func (x *ListMemoRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMemoRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListMemoRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{15}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ListMemoRevisionsRequest) GetId() string {
@@ -1307,7 +1692,7 @@ type ListMemoRevisionsResponse struct {
 
 func (x *ListMemoRevisionsResponse) Reset() {
 	*x = ListMemoRevisionsResponse{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[16]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1319,7 +1704,7 @@ func (x *ListMemoRevisionsResponse) String() string {
 func (*ListMemoRevisionsResponse) ProtoMessage() {}
 
 func (x *ListMemoRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[16]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1332,7 +1717,7 @@ func (x *ListMemoRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMemoRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListMemoRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{16}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *ListMemoRevisionsResponse) GetRevisions() []*MemoRevision {
@@ -1354,7 +1739,7 @@ type MemoRevision struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 for the memo as created.
 	Revision int32 `protobuf:"varint,1,opt,name=revision,proto3" json:"revision,omitempty"`
-	// What happened: "created", "updated", "deleted", "restored".
+	// What happened: "created", "updated", "deleted", "restored", "published", "unpublished".
 	Action string `protobuf:"bytes,2,opt,name=action,proto3" json:"action,omitempty"`
 	// The fields that the change touched.
 	ChangedFields []string `protobuf:"bytes,3,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
@@ -1370,7 +1755,7 @@ type MemoRevision struct {
 
 func (x *MemoRevision) Reset() {
 	*x = MemoRevision{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[17]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1382,7 +1767,7 @@ func (x *MemoRevision) String() string {
 func (*MemoRevision) ProtoMessage() {}
 
 func (x *MemoRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[17]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1395,7 +1780,7 @@ func (x *MemoRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoRevision.ProtoReflect.Descriptor instead.
 func (*MemoRevision) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{17}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *MemoRevision) GetRevision() int32 {
@@ -1449,7 +1834,7 @@ type ListCategoriesRequest struct {
 
 func (x *ListCategoriesRequest) Reset() {
 	*x = ListCategoriesRequest{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[18]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1461,7 +1846,7 @@ func (x *ListCategoriesRequest) String() string {
 func (*ListCategoriesRequest) ProtoMessage() {}
 
 func (x *ListCategoriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[18]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1474,7 +1859,7 @@ func (x *ListCategoriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCategoriesRequest.ProtoReflect.Descriptor instead.
 func (*ListCategoriesRequest) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{18}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{25}
 }
 
 // ListCategoriesResponse has all categories.
@@ -1488,7 +1873,7 @@ type ListCategoriesResponse struct {
 
 func (x *ListCategoriesResponse) Reset() {
 	*x = ListCategoriesResponse{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[19]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1500,7 +1885,7 @@ func (x *ListCategoriesResponse) String() string {
 func (*ListCategoriesResponse) ProtoMessage() {}
 
 func (x *ListCategoriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[19]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1513,7 +1898,7 @@ func (x *ListCategoriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCategoriesResponse.ProtoReflect.Descriptor instead.
 func (*ListCategoriesResponse) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{19}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListCategoriesResponse) GetCategories() []*Category {
@@ -1536,7 +1921,7 @@ type Category struct {
 
 func (x *Category) Reset() {
 	*x = Category{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[20]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1548,7 +1933,7 @@ func (x *Category) String() string {
 func (*Category) ProtoMessage() {}
 
 func (x *Category) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[20]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1561,7 +1946,7 @@ func (x *Category) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Category.ProtoReflect.Descriptor instead.
 func (*Category) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{20}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *Category) GetName() string {
@@ -1582,7 +1967,7 @@ var File_paput_memo_v1_memo_service_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\n" +
-	" paput/memo/v1/memo_service.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18paput/tool/v1/tool.proto\"\x9c\x03\n" +
+	" paput/memo/v1/memo_service.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18paput/tool/v1/tool.proto\"\xd8\x03\n" +
 	"\x04Memo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -1602,7 +1987,10 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"deleteTime\x12\x1a\n" +
 	"\brevision\x18\v \x01(\x05R\brevision\x12\x12\n" +
-	"\x04etag\x18\f \x01(\tR\x04etag\"\xef\x04\n" +
+	"\x04etag\x18\f \x01(\tR\x04etag\x12\x1b\n" +
+	"\tis_public\x18\r \x01(\bR\bisPublic\x12\x1d\n" +
+	"\n" +
+	"public_url\x18\x0e \x01(\tR\tpublicUrl\"\xef\x04\n" +
 	"\tMemoDraft\x12?\n" +
 	"\x05title\x18\x01 \x01(\tB)\xb2\xbb\x18%\n" +
 	"\x1eA specific title, on one line.\x10\x01\x18\xc8\x01R\x05title\x12X\n" +
@@ -1630,7 +2018,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x10CreateMemoResult\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12,\n" +
 	"\x04memo\x18\x02 \x01(\v2\x18.paput.memo.v1.MemoEntryR\x04memo\x12.\n" +
-	"\x05error\x18\x03 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\xbd\x03\n" +
+	"\x05error\x18\x03 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\xda\x03\n" +
 	"\tMemoEntry\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x18\n" +
@@ -1651,7 +2039,9 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"deleteTime\x12\x1a\n" +
 	"\brevision\x18\v \x01(\x05R\brevision\x12\x12\n" +
 	"\x04etag\x18\f \x01(\tR\x04etag\x12\x14\n" +
-	"\x05score\x18\r \x01(\x01R\x05score\"\xdd\t\n" +
+	"\x05score\x18\r \x01(\x01R\x05score\x12\x1b\n" +
+	"\tis_public\x18\x0e \x01(\bR\bisPublic\"\xc7\n" +
+	"\n" +
 	"\x12SearchMemosRequest\x12^\n" +
 	"\x05query\x18\x01 \x01(\tBH\xb2\xbb\x18D\n" +
 	"?Words to look for, in any language. Left out: the newest memos.\x18\xf4\x03R\x05query\x12J\n" +
@@ -1681,7 +2071,11 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"4How many entries to return, 1 to 100; 20 by default.0\x008dR\bpageSize\x12o\n" +
 	"\n" +
 	"page_token\x18\f \x01(\tBP\xb2\xbb\x18L\n" +
-	"Gnext_page_token of the page before, with the other arguments unchanged.\x18\xe8\aR\tpageToken\"\xde\x01\n" +
+	"Gnext_page_token of the page before, with the other arguments unchanged.\x18\xe8\aR\tpageToken\x12Z\n" +
+	"\tis_public\x18\r \x01(\bB8\xb2\xbb\x184\n" +
+	"2true: only public memos; false: only private ones.H\x00R\bisPublic\x88\x01\x01B\f\n" +
+	"\n" +
+	"_is_public\"\xde\x01\n" +
 	"\x13SearchMemosResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.paput.memo.v1.MemoEntryR\aentries\x12)\n" +
 	"\x05memos\x18\x02 \x03(\v2\x13.paput.memo.v1.MemoR\x05memos\x12\x1f\n" +
@@ -1728,7 +2122,27 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"MemoResult\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12.\n" +
-	"\x05error\x18\x03 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\xcb\x02\n" +
+	"\x05error\x18\x03 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"Y\n" +
+	"\x13PublishMemosRequest\x12B\n" +
+	"\x03ids\x18\x01 \x03(\tB0\xb2\xbb\x18,\n" +
+	"$The ids of the memos to make public.\x10\x01\x18@ dR\x03ids\"R\n" +
+	"\x14PublishMemosResponse\x12:\n" +
+	"\aresults\x18\x01 \x03(\v2 .paput.memo.v1.PublishMemoResultR\aresults\"\x88\x01\n" +
+	"\x11PublishMemoResult\x12\x14\n" +
+	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x0e\n" +
+	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1d\n" +
+	"\n" +
+	"public_url\x18\x03 \x01(\tR\tpublicUrl\x12.\n" +
+	"\x05error\x18\x04 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\\\n" +
+	"\x15UnpublishMemosRequest\x12C\n" +
+	"\x03ids\x18\x01 \x03(\tB1\xb2\xbb\x18-\n" +
+	"%The ids of the memos to make private.\x10\x01\x18@ dR\x03ids\"M\n" +
+	"\x16UnpublishMemosResponse\x123\n" +
+	"\aresults\x18\x01 \x03(\v2\x19.paput.memo.v1.MemoResultR\aresults\"0\n" +
+	"\x14GetPublicMemoRequest\x12\x18\n" +
+	"\x02id\x18\x01 \x01(\tB\b\xb2\xbb\x18\x04\x10\x01\x18@R\x02id\"@\n" +
+	"\x15GetPublicMemoResponse\x12'\n" +
+	"\x04memo\x18\x01 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\"\xcb\x02\n" +
 	"\x18ListMemoRevisionsRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
 	"\x0eThe memo's id.\x10\x01\x18@R\x02id\x12Y\n" +
@@ -1757,7 +2171,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xde\r\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xdf\x12\n" +
 	"\vMemoService\x12\x98\x02\n" +
 	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc1\x01\xaa\xbb\x18\xbc\x01\n" +
 	"\vpaput.write\x12\xac\x01\n" +
@@ -1775,7 +2189,15 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x12paput_delete_memos\x12\fDelete memos\x1aMMove memos to the trash. paput_restore_memos brings them back within 30 days. \x01(\x01\x90\x02\x02\x12\xb7\x01\n" +
 	"\fRestoreMemos\x12\".paput.memo.v1.RestoreMemosRequest\x1a#.paput.memo.v1.RestoreMemosResponse\"^\xaa\xbb\x18W\n" +
 	"\vpaput.write\x12H\n" +
-	"\x13paput_restore_memos\x12\rRestore memos\x1a Bring memos back from the trash.(\x01\x90\x02\x02\x12\xed\x01\n" +
+	"\x13paput_restore_memos\x12\rRestore memos\x1a Bring memos back from the trash.(\x01\x90\x02\x02\x12\xa3\x02\n" +
+	"\fPublishMemos\x12\".paput.memo.v1.PublishMemosRequest\x1a#.paput.memo.v1.PublishMemosResponse\"\xc9\x01\xaa\xbb\x18\xc1\x01\n" +
+	"\rpaput.publish\x12\xaf\x01\n" +
+	"\x13paput_publish_memos\x12\rPublish memos\x1a\x84\x01Make memos public on the web and get their addresses: whoever has one can read the memo. Only when the person asks for exactly that.(\x010\x01\x90\x02\x02\x12\xeb\x01\n" +
+	"\x0eUnpublishMemos\x12$.paput.memo.v1.UnpublishMemosRequest\x1a%.paput.memo.v1.UnpublishMemosResponse\"\x8b\x01\xaa\xbb\x18\x83\x01\n" +
+	"\vpaput.write\x12t\n" +
+	"\x15paput_unpublish_memos\x12\x0fUnpublish memos\x1aFMake public memos private again; their addresses stop working at once.(\x010\x01\x90\x02\x02\x12k\n" +
+	"\rGetPublicMemo\x12#.paput.memo.v1.GetPublicMemoRequest\x1a$.paput.memo.v1.GetPublicMemoResponse\"\x0f\xaa\xbb\x18\b\n" +
+	"\x06public\x90\x02\x01\x12\xed\x01\n" +
 	"\x11ListMemoRevisions\x12'.paput.memo.v1.ListMemoRevisionsRequest\x1a(.paput.memo.v1.ListMemoRevisionsResponse\"\x84\x01\xaa\xbb\x18}\n" +
 	"\n" +
 	"paput.read\x12o\n" +
@@ -1798,7 +2220,7 @@ func file_paput_memo_v1_memo_service_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_memo_service_proto_rawDescData
 }
 
-var file_paput_memo_v1_memo_service_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_paput_memo_v1_memo_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_paput_memo_v1_memo_service_proto_goTypes = []any{
 	(*Memo)(nil),                      // 0: paput.memo.v1.Memo
 	(*MemoDraft)(nil),                 // 1: paput.memo.v1.MemoDraft
@@ -1815,62 +2237,79 @@ var file_paput_memo_v1_memo_service_proto_goTypes = []any{
 	(*RestoreMemosRequest)(nil),       // 12: paput.memo.v1.RestoreMemosRequest
 	(*RestoreMemosResponse)(nil),      // 13: paput.memo.v1.RestoreMemosResponse
 	(*MemoResult)(nil),                // 14: paput.memo.v1.MemoResult
-	(*ListMemoRevisionsRequest)(nil),  // 15: paput.memo.v1.ListMemoRevisionsRequest
-	(*ListMemoRevisionsResponse)(nil), // 16: paput.memo.v1.ListMemoRevisionsResponse
-	(*MemoRevision)(nil),              // 17: paput.memo.v1.MemoRevision
-	(*ListCategoriesRequest)(nil),     // 18: paput.memo.v1.ListCategoriesRequest
-	(*ListCategoriesResponse)(nil),    // 19: paput.memo.v1.ListCategoriesResponse
-	(*Category)(nil),                  // 20: paput.memo.v1.Category
-	(*timestamppb.Timestamp)(nil),     // 21: google.protobuf.Timestamp
-	(*v1.ItemError)(nil),              // 22: paput.tool.v1.ItemError
-	(*fieldmaskpb.FieldMask)(nil),     // 23: google.protobuf.FieldMask
+	(*PublishMemosRequest)(nil),       // 15: paput.memo.v1.PublishMemosRequest
+	(*PublishMemosResponse)(nil),      // 16: paput.memo.v1.PublishMemosResponse
+	(*PublishMemoResult)(nil),         // 17: paput.memo.v1.PublishMemoResult
+	(*UnpublishMemosRequest)(nil),     // 18: paput.memo.v1.UnpublishMemosRequest
+	(*UnpublishMemosResponse)(nil),    // 19: paput.memo.v1.UnpublishMemosResponse
+	(*GetPublicMemoRequest)(nil),      // 20: paput.memo.v1.GetPublicMemoRequest
+	(*GetPublicMemoResponse)(nil),     // 21: paput.memo.v1.GetPublicMemoResponse
+	(*ListMemoRevisionsRequest)(nil),  // 22: paput.memo.v1.ListMemoRevisionsRequest
+	(*ListMemoRevisionsResponse)(nil), // 23: paput.memo.v1.ListMemoRevisionsResponse
+	(*MemoRevision)(nil),              // 24: paput.memo.v1.MemoRevision
+	(*ListCategoriesRequest)(nil),     // 25: paput.memo.v1.ListCategoriesRequest
+	(*ListCategoriesResponse)(nil),    // 26: paput.memo.v1.ListCategoriesResponse
+	(*Category)(nil),                  // 27: paput.memo.v1.Category
+	(*timestamppb.Timestamp)(nil),     // 28: google.protobuf.Timestamp
+	(*v1.ItemError)(nil),              // 29: paput.tool.v1.ItemError
+	(*fieldmaskpb.FieldMask)(nil),     // 30: google.protobuf.FieldMask
 }
 var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
-	21, // 0: paput.memo.v1.Memo.create_time:type_name -> google.protobuf.Timestamp
-	21, // 1: paput.memo.v1.Memo.update_time:type_name -> google.protobuf.Timestamp
-	21, // 2: paput.memo.v1.Memo.delete_time:type_name -> google.protobuf.Timestamp
-	21, // 3: paput.memo.v1.MemoDraft.create_time:type_name -> google.protobuf.Timestamp
+	28, // 0: paput.memo.v1.Memo.create_time:type_name -> google.protobuf.Timestamp
+	28, // 1: paput.memo.v1.Memo.update_time:type_name -> google.protobuf.Timestamp
+	28, // 2: paput.memo.v1.Memo.delete_time:type_name -> google.protobuf.Timestamp
+	28, // 3: paput.memo.v1.MemoDraft.create_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: paput.memo.v1.CreateMemosRequest.memos:type_name -> paput.memo.v1.MemoDraft
 	4,  // 5: paput.memo.v1.CreateMemosResponse.results:type_name -> paput.memo.v1.CreateMemoResult
 	5,  // 6: paput.memo.v1.CreateMemoResult.memo:type_name -> paput.memo.v1.MemoEntry
-	22, // 7: paput.memo.v1.CreateMemoResult.error:type_name -> paput.tool.v1.ItemError
-	21, // 8: paput.memo.v1.MemoEntry.create_time:type_name -> google.protobuf.Timestamp
-	21, // 9: paput.memo.v1.MemoEntry.update_time:type_name -> google.protobuf.Timestamp
-	21, // 10: paput.memo.v1.MemoEntry.delete_time:type_name -> google.protobuf.Timestamp
-	21, // 11: paput.memo.v1.SearchMemosRequest.created_after:type_name -> google.protobuf.Timestamp
-	21, // 12: paput.memo.v1.SearchMemosRequest.created_before:type_name -> google.protobuf.Timestamp
-	21, // 13: paput.memo.v1.SearchMemosRequest.updated_after:type_name -> google.protobuf.Timestamp
-	21, // 14: paput.memo.v1.SearchMemosRequest.updated_before:type_name -> google.protobuf.Timestamp
+	29, // 7: paput.memo.v1.CreateMemoResult.error:type_name -> paput.tool.v1.ItemError
+	28, // 8: paput.memo.v1.MemoEntry.create_time:type_name -> google.protobuf.Timestamp
+	28, // 9: paput.memo.v1.MemoEntry.update_time:type_name -> google.protobuf.Timestamp
+	28, // 10: paput.memo.v1.MemoEntry.delete_time:type_name -> google.protobuf.Timestamp
+	28, // 11: paput.memo.v1.SearchMemosRequest.created_after:type_name -> google.protobuf.Timestamp
+	28, // 12: paput.memo.v1.SearchMemosRequest.created_before:type_name -> google.protobuf.Timestamp
+	28, // 13: paput.memo.v1.SearchMemosRequest.updated_after:type_name -> google.protobuf.Timestamp
+	28, // 14: paput.memo.v1.SearchMemosRequest.updated_before:type_name -> google.protobuf.Timestamp
 	5,  // 15: paput.memo.v1.SearchMemosResponse.entries:type_name -> paput.memo.v1.MemoEntry
 	0,  // 16: paput.memo.v1.SearchMemosResponse.memos:type_name -> paput.memo.v1.Memo
-	23, // 17: paput.memo.v1.UpdateMemoRequest.update_mask:type_name -> google.protobuf.FieldMask
+	30, // 17: paput.memo.v1.UpdateMemoRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 18: paput.memo.v1.UpdateMemoResponse.memo:type_name -> paput.memo.v1.Memo
 	14, // 19: paput.memo.v1.DeleteMemosResponse.results:type_name -> paput.memo.v1.MemoResult
 	14, // 20: paput.memo.v1.RestoreMemosResponse.results:type_name -> paput.memo.v1.MemoResult
-	22, // 21: paput.memo.v1.MemoResult.error:type_name -> paput.tool.v1.ItemError
-	17, // 22: paput.memo.v1.ListMemoRevisionsResponse.revisions:type_name -> paput.memo.v1.MemoRevision
-	21, // 23: paput.memo.v1.MemoRevision.time:type_name -> google.protobuf.Timestamp
-	0,  // 24: paput.memo.v1.MemoRevision.memo:type_name -> paput.memo.v1.Memo
-	20, // 25: paput.memo.v1.ListCategoriesResponse.categories:type_name -> paput.memo.v1.Category
-	2,  // 26: paput.memo.v1.MemoService.CreateMemos:input_type -> paput.memo.v1.CreateMemosRequest
-	6,  // 27: paput.memo.v1.MemoService.SearchMemos:input_type -> paput.memo.v1.SearchMemosRequest
-	8,  // 28: paput.memo.v1.MemoService.UpdateMemo:input_type -> paput.memo.v1.UpdateMemoRequest
-	10, // 29: paput.memo.v1.MemoService.DeleteMemos:input_type -> paput.memo.v1.DeleteMemosRequest
-	12, // 30: paput.memo.v1.MemoService.RestoreMemos:input_type -> paput.memo.v1.RestoreMemosRequest
-	15, // 31: paput.memo.v1.MemoService.ListMemoRevisions:input_type -> paput.memo.v1.ListMemoRevisionsRequest
-	18, // 32: paput.memo.v1.MemoService.ListCategories:input_type -> paput.memo.v1.ListCategoriesRequest
-	3,  // 33: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
-	7,  // 34: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
-	9,  // 35: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
-	11, // 36: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
-	13, // 37: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
-	16, // 38: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
-	19, // 39: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
-	33, // [33:40] is the sub-list for method output_type
-	26, // [26:33] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	29, // 21: paput.memo.v1.MemoResult.error:type_name -> paput.tool.v1.ItemError
+	17, // 22: paput.memo.v1.PublishMemosResponse.results:type_name -> paput.memo.v1.PublishMemoResult
+	29, // 23: paput.memo.v1.PublishMemoResult.error:type_name -> paput.tool.v1.ItemError
+	14, // 24: paput.memo.v1.UnpublishMemosResponse.results:type_name -> paput.memo.v1.MemoResult
+	0,  // 25: paput.memo.v1.GetPublicMemoResponse.memo:type_name -> paput.memo.v1.Memo
+	24, // 26: paput.memo.v1.ListMemoRevisionsResponse.revisions:type_name -> paput.memo.v1.MemoRevision
+	28, // 27: paput.memo.v1.MemoRevision.time:type_name -> google.protobuf.Timestamp
+	0,  // 28: paput.memo.v1.MemoRevision.memo:type_name -> paput.memo.v1.Memo
+	27, // 29: paput.memo.v1.ListCategoriesResponse.categories:type_name -> paput.memo.v1.Category
+	2,  // 30: paput.memo.v1.MemoService.CreateMemos:input_type -> paput.memo.v1.CreateMemosRequest
+	6,  // 31: paput.memo.v1.MemoService.SearchMemos:input_type -> paput.memo.v1.SearchMemosRequest
+	8,  // 32: paput.memo.v1.MemoService.UpdateMemo:input_type -> paput.memo.v1.UpdateMemoRequest
+	10, // 33: paput.memo.v1.MemoService.DeleteMemos:input_type -> paput.memo.v1.DeleteMemosRequest
+	12, // 34: paput.memo.v1.MemoService.RestoreMemos:input_type -> paput.memo.v1.RestoreMemosRequest
+	15, // 35: paput.memo.v1.MemoService.PublishMemos:input_type -> paput.memo.v1.PublishMemosRequest
+	18, // 36: paput.memo.v1.MemoService.UnpublishMemos:input_type -> paput.memo.v1.UnpublishMemosRequest
+	20, // 37: paput.memo.v1.MemoService.GetPublicMemo:input_type -> paput.memo.v1.GetPublicMemoRequest
+	22, // 38: paput.memo.v1.MemoService.ListMemoRevisions:input_type -> paput.memo.v1.ListMemoRevisionsRequest
+	25, // 39: paput.memo.v1.MemoService.ListCategories:input_type -> paput.memo.v1.ListCategoriesRequest
+	3,  // 40: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
+	7,  // 41: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
+	9,  // 42: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
+	11, // 43: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
+	13, // 44: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
+	16, // 45: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
+	19, // 46: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
+	21, // 47: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
+	23, // 48: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
+	26, // 49: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
+	40, // [40:50] is the sub-list for method output_type
+	30, // [30:40] is the sub-list for method input_type
+	30, // [30:30] is the sub-list for extension type_name
+	30, // [30:30] is the sub-list for extension extendee
+	0,  // [0:30] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_memo_service_proto_init() }
@@ -1878,13 +2317,14 @@ func file_paput_memo_v1_memo_service_proto_init() {
 	if File_paput_memo_v1_memo_service_proto != nil {
 		return
 	}
+	file_paput_memo_v1_memo_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_memo_service_proto_rawDesc), len(file_paput_memo_v1_memo_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -94,7 +94,9 @@ type Tool struct {
 	// Whether a call may overwrite or remove what is there.
 	Destructive bool `protobuf:"varint,4,opt,name=destructive,proto3" json:"destructive,omitempty"`
 	// Whether repeating a call with the same arguments changes nothing more.
-	Idempotent    bool `protobuf:"varint,5,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
+	Idempotent bool `protobuf:"varint,5,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
+	// Whether a call reaches beyond the person's own data, such as to what strangers can read.
+	OpenWorld     bool `protobuf:"varint,6,opt,name=open_world,json=openWorld,proto3" json:"open_world,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +162,13 @@ func (x *Tool) GetDestructive() bool {
 func (x *Tool) GetIdempotent() bool {
 	if x != nil {
 		return x.Idempotent
+	}
+	return false
+}
+
+func (x *Tool) GetOpenWorld() bool {
+	if x != nil {
+		return x.OpenWorld
 	}
 	return false
 }
@@ -380,7 +389,7 @@ const file_paput_tool_v1_tool_proto_rawDesc = "" +
 	"\x18paput/tool/v1/tool.proto\x12\rpaput.tool.v1\x1a google/protobuf/descriptor.proto\"G\n" +
 	"\x06Method\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x12'\n" +
-	"\x04tool\x18\x02 \x01(\v2\x13.paput.tool.v1.ToolR\x04tool\"\x94\x01\n" +
+	"\x04tool\x18\x02 \x01(\v2\x13.paput.tool.v1.ToolR\x04tool\"\xb3\x01\n" +
 	"\x04Tool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
@@ -388,7 +397,9 @@ const file_paput_tool_v1_tool_proto_rawDesc = "" +
 	"\vdestructive\x18\x04 \x01(\bR\vdestructive\x12\x1e\n" +
 	"\n" +
 	"idempotent\x18\x05 \x01(\bR\n" +
-	"idempotent\"\xb2\x02\n" +
+	"idempotent\x12\x1d\n" +
+	"\n" +
+	"open_world\x18\x06 \x01(\bR\topenWorld\"\xb2\x02\n" +
 	"\x05Field\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12\x1a\n" +
 	"\brequired\x18\x02 \x01(\bR\brequired\x12\x1d\n" +

@@ -35,6 +35,12 @@ const (
 	MemoServiceDeleteMemosProcedure = "/paput.memo.v1.MemoService/DeleteMemos"
 	// MemoServiceRestoreMemosProcedure is the procedure name of the MemoService's RestoreMemos RPC.
 	MemoServiceRestoreMemosProcedure = "/paput.memo.v1.MemoService/RestoreMemos"
+	// MemoServicePublishMemosProcedure is the procedure name of the MemoService's PublishMemos RPC.
+	MemoServicePublishMemosProcedure = "/paput.memo.v1.MemoService/PublishMemos"
+	// MemoServiceUnpublishMemosProcedure is the procedure name of the MemoService's UnpublishMemos RPC.
+	MemoServiceUnpublishMemosProcedure = "/paput.memo.v1.MemoService/UnpublishMemos"
+	// MemoServiceGetPublicMemoProcedure is the procedure name of the MemoService's GetPublicMemo RPC.
+	MemoServiceGetPublicMemoProcedure = "/paput.memo.v1.MemoService/GetPublicMemo"
 	// MemoServiceListMemoRevisionsProcedure is the procedure name of the MemoService's
 	// ListMemoRevisions RPC.
 	MemoServiceListMemoRevisionsProcedure = "/paput.memo.v1.MemoService/ListMemoRevisions"
@@ -82,6 +88,30 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	memoServicePublishMemosSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("PublishMemos"),
+			Procedure:        MemoServicePublishMemosProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceUnpublishMemosSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("UnpublishMemos"),
+			Procedure:        MemoServiceUnpublishMemosProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceGetPublicMemoSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("GetPublicMemo"),
+			Procedure:        MemoServiceGetPublicMemoProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 	memoServiceListMemoRevisionsSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -108,15 +138,19 @@ type MemoServiceClient interface {
 	// Errors: invalid_argument when there is no item or there are too many.
 	CreateMemos(context.Context, *v1.CreateMemosRequest) (*v1.CreateMemosResponse, error)
 	// SearchMemos finds memos by words and filters, best match first, or newest first without a query. Given ids, it
-	// returns those memos with their bodies, in that order.
+	// returns those memos with their bodies, in that order. Ids also read the public memos of others, without categories,
+	// projects, revision and etag; no search finds those.
 	//
 	// Errors: invalid_argument when a filter or the page token is malformed.
 	SearchMemos(context.Context, *v1.SearchMemosRequest) (*v1.SearchMemosResponse, error)
-	// UpdateMemo changes the given fields of a memo and keeps the others.
+	// UpdateMemo changes the given fields of a memo and keeps the others. To change a public memo is to publish the change,
+	// so it takes the scope paput.publish.
 	//
-	// Errors: not_found; aborted when etag is given and the memo has changed since; invalid_argument.
+	// Errors: not_found; aborted when etag is given and the memo has changed since; permission_denied for a public memo
+	// without that scope; invalid_argument.
 	UpdateMemo(context.Context, *v1.UpdateMemoRequest) (*v1.UpdateMemoResponse, error)
-	// DeleteMemos moves memos to the trash, from where they can be restored for 30 days; then they are purged.
+	// DeleteMemos moves memos to the trash, from where they can be restored for 30 days; then they are purged. A public memo
+	// becomes private for good.
 	//
 	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
 	DeleteMemos(context.Context, *v1.DeleteMemosRequest) (*v1.DeleteMemosResponse, error)
@@ -124,6 +158,20 @@ type MemoServiceClient interface {
 	//
 	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
 	RestoreMemos(context.Context, *v1.RestoreMemosRequest) (*v1.RestoreMemosResponse, error)
+	// PublishMemos makes memos public: whoever has the address of one can read its title, summary, text, types and times on
+	// the web, and by its id with any token.
+	//
+	// Errors: invalid_argument when there is no id or there are too many. An id that is unknown or in the trash is reported in
+	// its own result.
+	PublishMemos(context.Context, *v1.PublishMemosRequest) (*v1.PublishMemosResponse, error)
+	// UnpublishMemos makes public memos private again, at once.
+	//
+	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
+	UnpublishMemos(context.Context, *v1.UnpublishMemosRequest) (*v1.UnpublishMemosResponse, error)
+	// GetPublicMemo gives a public memo to anyone.
+	//
+	// Errors: not_found for a memo that is not public and for one that does not exist alike.
+	GetPublicMemo(context.Context, *v1.GetPublicMemoRequest) (*v1.GetPublicMemoResponse, error)
 	// ListMemoRevisions lists the revisions of a memo, newest first: what changed, when, and through which client.
 	//
 	// Errors: not_found; invalid_argument when the page token is malformed.
@@ -146,15 +194,19 @@ type MemoServiceHandler interface {
 	// Errors: invalid_argument when there is no item or there are too many.
 	CreateMemos(context.Context, *v1.CreateMemosRequest) (*v1.CreateMemosResponse, error)
 	// SearchMemos finds memos by words and filters, best match first, or newest first without a query. Given ids, it
-	// returns those memos with their bodies, in that order.
+	// returns those memos with their bodies, in that order. Ids also read the public memos of others, without categories,
+	// projects, revision and etag; no search finds those.
 	//
 	// Errors: invalid_argument when a filter or the page token is malformed.
 	SearchMemos(context.Context, *v1.SearchMemosRequest) (*v1.SearchMemosResponse, error)
-	// UpdateMemo changes the given fields of a memo and keeps the others.
+	// UpdateMemo changes the given fields of a memo and keeps the others. To change a public memo is to publish the change,
+	// so it takes the scope paput.publish.
 	//
-	// Errors: not_found; aborted when etag is given and the memo has changed since; invalid_argument.
+	// Errors: not_found; aborted when etag is given and the memo has changed since; permission_denied for a public memo
+	// without that scope; invalid_argument.
 	UpdateMemo(context.Context, *v1.UpdateMemoRequest) (*v1.UpdateMemoResponse, error)
-	// DeleteMemos moves memos to the trash, from where they can be restored for 30 days; then they are purged.
+	// DeleteMemos moves memos to the trash, from where they can be restored for 30 days; then they are purged. A public memo
+	// becomes private for good.
 	//
 	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
 	DeleteMemos(context.Context, *v1.DeleteMemosRequest) (*v1.DeleteMemosResponse, error)
@@ -162,6 +214,20 @@ type MemoServiceHandler interface {
 	//
 	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
 	RestoreMemos(context.Context, *v1.RestoreMemosRequest) (*v1.RestoreMemosResponse, error)
+	// PublishMemos makes memos public: whoever has the address of one can read its title, summary, text, types and times on
+	// the web, and by its id with any token.
+	//
+	// Errors: invalid_argument when there is no id or there are too many. An id that is unknown or in the trash is reported in
+	// its own result.
+	PublishMemos(context.Context, *v1.PublishMemosRequest) (*v1.PublishMemosResponse, error)
+	// UnpublishMemos makes public memos private again, at once.
+	//
+	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
+	UnpublishMemos(context.Context, *v1.UnpublishMemosRequest) (*v1.UnpublishMemosResponse, error)
+	// GetPublicMemo gives a public memo to anyone.
+	//
+	// Errors: not_found for a memo that is not public and for one that does not exist alike.
+	GetPublicMemo(context.Context, *v1.GetPublicMemoRequest) (*v1.GetPublicMemoResponse, error)
 	// ListMemoRevisions lists the revisions of a memo, newest first: what changed, when, and through which client.
 	//
 	// Errors: not_found; invalid_argument when the page token is malformed.
@@ -180,6 +246,9 @@ func RegisterMemoServiceHandler(server *connect.Server, svc MemoServiceHandler) 
 		connect.Method{Spec: memoServiceUpdateMemoSpec(), Handler: adapter.updateMemo},
 		connect.Method{Spec: memoServiceDeleteMemosSpec(), Handler: adapter.deleteMemos},
 		connect.Method{Spec: memoServiceRestoreMemosSpec(), Handler: adapter.restoreMemos},
+		connect.Method{Spec: memoServicePublishMemosSpec(), Handler: adapter.publishMemos},
+		connect.Method{Spec: memoServiceUnpublishMemosSpec(), Handler: adapter.unpublishMemos},
+		connect.Method{Spec: memoServiceGetPublicMemoSpec(), Handler: adapter.getPublicMemo},
 		connect.Method{Spec: memoServiceListMemoRevisionsSpec(), Handler: adapter.listMemoRevisions},
 		connect.Method{Spec: memoServiceListCategoriesSpec(), Handler: adapter.listCategories},
 	)
@@ -206,6 +275,18 @@ func (UnimplementedMemoServiceHandler) DeleteMemos(context.Context, *v1.DeleteMe
 
 func (UnimplementedMemoServiceHandler) RestoreMemos(context.Context, *v1.RestoreMemosRequest) (*v1.RestoreMemosResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.RestoreMemos is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) PublishMemos(context.Context, *v1.PublishMemosRequest) (*v1.PublishMemosResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.PublishMemos is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) UnpublishMemos(context.Context, *v1.UnpublishMemosRequest) (*v1.UnpublishMemosResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.UnpublishMemos is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) GetPublicMemo(context.Context, *v1.GetPublicMemoRequest) (*v1.GetPublicMemoResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.GetPublicMemo is not implemented")
 }
 
 func (UnimplementedMemoServiceHandler) ListMemoRevisions(context.Context, *v1.ListMemoRevisionsRequest) (*v1.ListMemoRevisionsResponse, error) {
@@ -255,6 +336,30 @@ func (c *memoServiceClient) DeleteMemos(ctx context.Context, req *v1.DeleteMemos
 func (c *memoServiceClient) RestoreMemos(ctx context.Context, req *v1.RestoreMemosRequest) (*v1.RestoreMemosResponse, error) {
 	var res v1.RestoreMemosResponse
 	if err := c.client.CallUnary(ctx, memoServiceRestoreMemosSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) PublishMemos(ctx context.Context, req *v1.PublishMemosRequest) (*v1.PublishMemosResponse, error) {
+	var res v1.PublishMemosResponse
+	if err := c.client.CallUnary(ctx, memoServicePublishMemosSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) UnpublishMemos(ctx context.Context, req *v1.UnpublishMemosRequest) (*v1.UnpublishMemosResponse, error) {
+	var res v1.UnpublishMemosResponse
+	if err := c.client.CallUnary(ctx, memoServiceUnpublishMemosSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) GetPublicMemo(ctx context.Context, req *v1.GetPublicMemoRequest) (*v1.GetPublicMemoResponse, error) {
+	var res v1.GetPublicMemoResponse
+	if err := c.client.CallUnary(ctx, memoServiceGetPublicMemoSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -332,6 +437,42 @@ func (h memoServiceHandler) restoreMemos(ctx context.Context, _ connect.Spec, st
 		return err
 	}
 	res, err := h.svc.RestoreMemos(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) publishMemos(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.PublishMemosRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.PublishMemos(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) unpublishMemos(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UnpublishMemosRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UnpublishMemos(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) getPublicMemo(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetPublicMemoRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetPublicMemo(ctx, &req)
 	if err != nil {
 		return err
 	}
