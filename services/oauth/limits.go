@@ -18,7 +18,8 @@ import (
 // others. The address is that of http.Request.RemoteAddr, of IPv6 the first 64 bits; behind a reverse proxy, whoever serves
 // the routes puts the client's there.
 type Limits struct {
-	// RegisterRate (0.5) and RegisterBurst (60) are for registrations.
+	// RegisterRate (0.1) and RegisterBurst (60) are for registrations. Each is in the log for good, so that one address fills
+	// it by some 40 MB a day at most.
 	RegisterRate  rate.Limit
 	RegisterBurst int
 	// PageRate (5) and PageBurst (60) are for visits of the authorization endpoint, and again for those of the consent
@@ -45,7 +46,7 @@ type Limits struct {
 }
 
 func (l *Limits) setDefaults() {
-	l.RegisterRate, l.RegisterBurst = orDefault(l.RegisterRate, 0.5), orDefault(l.RegisterBurst, 60)
+	l.RegisterRate, l.RegisterBurst = orDefault(l.RegisterRate, 0.1), orDefault(l.RegisterBurst, 60)
 	l.PageRate, l.PageBurst = orDefault(l.PageRate, 5), orDefault(l.PageBurst, 60)
 	l.FailureRate, l.FailureBurst = orDefault(l.FailureRate, 5), orDefault(l.FailureBurst, 300)
 	l.DeviceRate, l.DeviceBurst = orDefault(l.DeviceRate, 0.05), orDefault(l.DeviceBurst, 30)

@@ -11,6 +11,8 @@ import (
 const (
 	maxRedirectURIs   = 10
 	maxRedirectLength = 2048
+	// maxRedirectsLength bounds those of an app that registers itself together: the log never forgets them.
+	maxRedirectsLength = 2048
 )
 
 // The application types of OpenID Connect Dynamic Client Registration, section 2.

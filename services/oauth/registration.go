@@ -79,6 +79,8 @@ func (m *clientMetadata) redirectFault(allow func(scheme string) bool) string {
 		return "redirect_uris is missing"
 	case n > maxRedirectURIs:
 		return "redirect_uris has more than 10 items"
+	case len(list(m.RedirectURIs)) > maxRedirectsLength:
+		return "redirect_uris has more than 2048 characters in all"
 	}
 	for _, u := range m.RedirectURIs {
 		if fault := redirectFault(u, m.ApplicationType, allow); fault != "" {

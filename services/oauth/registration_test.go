@@ -215,6 +215,32 @@ func TestRegistrationFlood(t *testing.T) {
 	}
 }
 
+// The log keeps what strangers register for good, so that what they write into it is bounded.
+func TestRegistrationIsShort(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	long := func(last string) string {
+		uri := "https://app.example/" + strings.Repeat("a", 1000-len("https://app.example/"))
+		return `{"redirect_uris":["` + uri + `","` + uri + last + `","http://localhost/` + strings.Repeat("b", 2048-2002-len("http://localhost/")) + `"]}`
+	}
+	if r := w.registerBody(long("")); r.status != http.StatusCreated {
+		t.Errorf("got %d %s", r.status, r.body)
+	}
+	w.registerBody(long("a")).wantError(t, 400, "invalid_redirect_uri", "redirect_uris has more than 2048 characters in all")
+
+	// An hour of one address.
+	registered := 0
+	for range 60 {
+		w.advance(time.Minute)
+		for w.registerBody(`{"redirect_uris":["https://app.example/cb"]}`).status == http.StatusCreated {
+			registered++
+		}
+	}
+	if registered > 60+360 {
+		t.Errorf("got %d registrations, want 420 at most", registered)
+	}
+}
+
 func TestScopesArePlain(t *testing.T) {
 	t.Parallel()
 	var names []string
