@@ -84,6 +84,11 @@ func (s *Server) showRegistration(w http.ResponseWriter, r *http.Request, token 
 // endRegistration forgets a client and ends all that people have allowed it.
 func (s *Server) endRegistration(w http.ResponseWriter, r *http.Request, token string) error {
 	id := r.PathValue("id")
+	// Strangers who guess are told without a wait for a transaction.
+	committed := func(query string, args ...any) row { return s.log.DB().QueryRowContext(r.Context(), query, args...) }
+	if err := checkRegistrationToken(committed, id, token); err != nil {
+		return err
+	}
 	err := s.endClients(r.Context(), func(tx *eventlog.Tx) ([]string, error) {
 		find := func(query string, args ...any) row { return tx.QueryRow(query, args...) }
 		if err := checkRegistrationToken(find, id, token); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 	"github.com/paput/paput/services/eventlog"
+	"github.com/paput/paput/services/oauth"
 )
 
 // Strangers must not be able to empty the memory, for everyone's calls are answered from it.
@@ -35,6 +36,19 @@ func TestStrangersForgetNothing(t *testing.T) {
 	}
 	if !w.alive(tokens.access) {
 		t.Error("a stranger's attempt to end a registration has emptied the memory")
+	}
+}
+
+// Guesses at registration tokens cost no transaction.
+func TestStrangersKeepNobodyWaiting(t *testing.T) {
+	t.Parallel()
+	now := &clock{now: startOfTime}
+	log, stop := stoppableLog(t, now)
+	w := newWorld(t, func(c *oauth.Config) { c.Log, c.Now = log, now.Now })
+	a := w.register(nil)
+	stop()
+	for _, id := range []string{"client_999", a.id} {
+		w.manage(http.MethodDelete, id, "Authorization", "Bearer nonsense").wantError(t, 401, "invalid_token", "the registration access token does not fit: register again")
 	}
 }
 
