@@ -14,7 +14,8 @@ func TestAcceptedAssertionsAreBounded(t *testing.T) {
 	numbered := func(n int, until time.Time) assertion {
 		return assertion{binary.BigEndian.AppendUint64(make([]byte, 24), uint64(n)), until}
 	}
-	var m acceptedAssertions
+	var all accepted
+	m := all.of("client_1")
 	for n := range maxAccepted {
 		if err := m.admit(numbered(n, start.Add(time.Minute)), start); err != nil {
 			t.Fatalf("%d: got %v", n, err)
@@ -23,12 +24,18 @@ func TestAcceptedAssertionsAreBounded(t *testing.T) {
 	if err := m.admit(numbered(maxAccepted, start.Add(time.Minute)), start); !errors.Is(err, errTooManyAssertions) {
 		t.Errorf("one more: got %v", err)
 	}
+	if err := all.of("client_2").admit(numbered(maxAccepted, start.Add(time.Minute)), start); err != nil {
+		t.Errorf("another client: got %v", err)
+	}
 	for _, n := range []int{0, 1, maxAccepted - 1} {
 		if err := m.admit(numbered(n, start.Add(time.Minute)), start.Add(time.Minute-1)); !errors.Is(err, errInvalidClient) {
 			t.Errorf("%d again: got %v", n, err)
 		}
 	}
 	later := start.Add(time.Minute)
+	if m != all.of("client_1") {
+		t.Error("the memory of a client is lost")
+	}
 	if err := m.admit(numbered(maxAccepted, later.Add(time.Minute)), later); err != nil || len(m.until) != 1 {
 		t.Errorf("when the others have expired: got %v and %d", err, len(m.until))
 	}

@@ -22,8 +22,8 @@ const (
 	assertionLife  = 5 * time.Minute
 	// assertionSkew is how far the client's clock and ours may be apart.
 	assertionSkew = 30 * time.Second
-	// maxAccepted is how many assertions are remembered at once.
-	maxAccepted = 1 << 18
+	// maxAccepted is how many assertions of one client are remembered at once: nearly 200 a second that last as long as they may.
+	maxAccepted = 1 << 16
 )
 
 // assertion is what a client authenticated with instead of a secret: a statement signed by it that it is itself, good once.
@@ -200,7 +200,7 @@ func (s *Server) verifyAssertion(ctx context.Context, clientID, compact string) 
 	}
 	bound := *known
 	bound.assertion = assertion{hash: hashSecret(known.id + " " + a.id), until: a.expires.Add(assertionSkew)}
-	switch err := s.accepted.admit(bound.assertion, s.now()); {
+	switch err := s.accepted.of(known.id).admit(bound.assertion, s.now()); {
 	case errors.Is(err, errInvalidClient):
 		return nil, s.unauthenticated(ctx, "the assertion was used before", "client_id", known.id)
 	case err != nil:
@@ -232,8 +232,29 @@ func (s *Server) unauthenticated(ctx context.Context, cause string, more ...any)
 	return refusing(ctx, errInvalidClient)
 }
 
-// acceptedAssertions remembers the assertions that were accepted, until they are no good any more: each is good once. What
-// client_credentials has accepted is in the log as well.
+// accepted remembers the assertions of each client apart, so that one with too many is in nobody else's way. There are as
+// many clients that sign as administrators have registered.
+type accepted struct {
+	mu sync.Mutex
+	// byClient is guarded by mu.
+	byClient map[string]*acceptedAssertions
+}
+
+// of returns the memory of one client.
+func (m *accepted) of(clientID string) *acceptedAssertions {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.byClient == nil {
+		m.byClient = make(map[string]*acceptedAssertions)
+	}
+	if m.byClient[clientID] == nil {
+		m.byClient[clientID] = &acceptedAssertions{}
+	}
+	return m.byClient[clientID]
+}
+
+// acceptedAssertions remembers the assertions of a client that were accepted, until they are no good any more: each is good
+// once. What client_credentials has accepted is in the log as well.
 //
 // BUG: it forgets when the server stops, so that an assertion can be shown a second time to the server that starts within
 // the few minutes that it is good for; together with the code or refresh token of the client, that is, because only

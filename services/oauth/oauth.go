@@ -117,7 +117,7 @@ type Server struct {
 	callers       cache[remembered]
 	known         cache[knownResources] // all of them, by the empty string
 	proofs        cache[proof]          // of clients with a secret, by proofKey
-	accepted      acceptedAssertions
+	accepted      accepted
 
 	redirectSchemes []string
 	decoys          map[string]string // key sets by algorithm
