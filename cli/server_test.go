@@ -32,6 +32,7 @@ import (
 // server is a Paput server as small as it can be and stricter than a real one: a refresh token that is presented twice
 // ends the session at once.
 type server struct {
+	memov1connect.UnimplementedMemoServiceHandler // what no command asks for
 	*httptest.Server
 	// What it tells of itself; tests change it before they begin.
 	issuer, resource string

@@ -157,11 +157,14 @@ func (s *Server) appendSuccess(dst []byte, t *tool, response protoreflect.Messag
 	return s.appendTail(dst, modern), nil
 }
 
-// foundNothing says whether the response has lists and all of them are empty.
+// foundNothing says whether the response has lists, all of them are empty, and it tells of no single thing either.
 func (t *tool) foundNothing(response protoreflect.Message) bool {
 	lists := false
 	for _, f := range t.out.fields {
 		if !f.list {
+			if f.of != nil && response.Has(f.desc) {
+				return false
+			}
 			continue
 		}
 		if lists = true; response.Has(f.desc) {

@@ -163,6 +163,10 @@ func (f *far) DeleteMemos(_ context.Context, r *memov1.DeleteMemosRequest) (*mem
 	return res, nil
 }
 
+func (f *far) GetNote(_ context.Context, r *memov1.GetNoteRequest) (*memov1.GetNoteResponse, error) {
+	return &memov1.GetNoteResponse{Note: &memov1.NoteEntry{Id: r.GetId(), Title: "Empty", CreateTime: timestamppb.Now(), UpdateTime: timestamppb.Now()}}, nil
+}
+
 func (f *far) ListCategories(context.Context, *memov1.ListCategoriesRequest) (*memov1.ListCategoriesResponse, error) {
 	return &memov1.ListCategoriesResponse{Categories: []*memov1.Category{{Name: "Go", MemoCount: 2}}}, nil
 }

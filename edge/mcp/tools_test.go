@@ -122,11 +122,11 @@ func TestListShowsWhatAPersonMayAllow(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	const all = "create_memos delete_memos get_categories get_memo_history publish_memos restore_memos search_memo unpublish_memos update_memo"
+	const all = "create_memos create_note delete_memos get_categories get_memo_history get_note publish_memos restore_memos search_memo search_notes unpublish_memos update_memo update_note"
 	// Each twice, because the second comes from the cache.
 	for range 2 {
 		for token, want := range map[string]string{
-			aliceToken: all, bobToken: all, readerToken: all, serviceToken: "get_categories get_memo_history search_memo",
+			aliceToken: all, bobToken: all, readerToken: all, serviceToken: "get_categories get_memo_history get_note search_memo search_notes",
 		} {
 			if got := names(list(t, st, "Authorization", "Bearer "+token)); got != want {
 				t.Errorf("%s: got %s, want %s", token, got, want)
@@ -320,6 +320,7 @@ func TestResultsFitTheirSchemas(t *testing.T) {
 		{"all refused", "paput_create_memos", `{"memos":[{"title":"` + strings.Repeat("字", 201) + `"}]}`, true, true, "Nothing was done: 1 of 1 failed.\nresults:\n- error:\n    code: invalid_argument\n    message: title is 201 characters, at most 200\n"},
 		{"one not found", "paput_delete_memos", `{"ids":["memo_a","memo_x"]}`, true, true, "memo_x not found; search first"},
 		{"updated", "paput_update_memo", `{"id":"memo_a","title":"t"}`, false, true, "memo:\n  id: memo_a\n  title: t\n"},
+		{"a single thing and an empty list", "paput_get_note", `{"id":"note_a"}`, false, true, "note:\n  id: note_a\n  title: Empty\n"},
 		{"counted", "paput_get_categories", `{}`, false, true, "categories:\n- name: Go\n  memo_count: 2\n"},
 		{"not built", "paput_get_memo_history", `{"id":"memo_a"}`, true, false, "Something went wrong inside Paput (error err_"},
 	}

@@ -37,9 +37,8 @@ func update(s state, c change, mayPublish bool) (*memov1.MemoEvent, error) {
 	if s.inTrash {
 		return nil, &fault{ErrInTrash, fmt.Sprintf("%s %v", s.id, ErrInTrash)}
 	}
-	if c.etag != "" && c.etag != etag(s.id, s.revision) {
-		return nil, &fault{ErrChanged, fmt.Sprintf("%s has changed since it was read: it is at revision %d, etag %q. Read it again, merge your change, and send it with that etag",
-			s.id, s.revision, etag(s.id, s.revision))}
+	if err := checkEtag(c.etag, s.id, s.revision); err != nil {
+		return nil, err
 	}
 	to := s.content
 	for _, name := range c.fields {
@@ -83,6 +82,15 @@ func update(s state, c change, mayPublish bool) (*memov1.MemoEvent, error) {
 		}
 	}
 	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Updated{Updated: e}}, nil
+}
+
+// checkEtag gives ErrChanged when an etag is given and is not that of the revision there is.
+func checkEtag(given, id string, revision int64) error {
+	if given == "" || given == etag(id, revision) {
+		return nil
+	}
+	return &fault{ErrChanged, fmt.Sprintf("%s has changed since it was read: it is at revision %d, etag %q. Read it again, merge your change, and send it with that etag",
+		id, revision, etag(id, revision))}
 }
 
 // remove decides to move a memo to the trash. It returns nil for one that is there already.

@@ -2,6 +2,7 @@ package memo
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -67,6 +68,90 @@ func fixture(t *testing.T, name string, version int64) eventlog.Record {
 		t.Fatalf("the fixture of %s is of the case %v", name, which)
 	}
 	return eventlog.Record{Version: version, Time: time.UnixMilli(1_700_000_000_000 + version).UTC(), Event: e}
+}
+
+// TestNoteFixturesStillFold does the same for notes. testdata/note_events/X.txt is the note that created.binpb and X.binpb
+// make.
+func TestNoteFixturesStillFold(t *testing.T) {
+	t.Parallel()
+	cases := (&memov1.NoteEvent{}).ProtoReflect().Descriptor().Oneofs().ByName("event").Fields()
+	for i := range cases.Len() {
+		name := string(cases.Get(i).Name())
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			records := []eventlog.Record{noteFixture(t, "created", 1)}
+			if name != "created" {
+				records = append(records, noteFixture(t, name, 2))
+			}
+			got := noteText(foldNote("note_01", records))
+			want, err := os.ReadFile(filepath.Join("testdata", "note_events", name+".txt"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got != string(want) {
+				t.Errorf("the note after %s: got\n%s\nwant\n%s", name, got, want)
+			}
+		})
+	}
+}
+
+func noteText(s noteState) string {
+	return fmt.Sprintf("%s %s revision %d deleted %v\n%q %q\n%s\n%d %d\n", s.id, s.accountID, s.revision, s.deleted, s.title, s.memoIDs, s.digest(s.id),
+		s.createTime.UnixMilli(), s.updateTime.UnixMilli())
+}
+
+func noteFixture(t *testing.T, name string, version int64) eventlog.Record {
+	t.Helper()
+	data, err := os.ReadFile(filepath.Join("testdata", "note_events", name+".binpb"))
+	if err != nil {
+		t.Fatalf("every case has a fixture; write one with -write-fixtures: %v", err)
+	}
+	e := &memov1.NoteEvent{}
+	if err := proto.Unmarshal(data, e); err != nil {
+		t.Fatal(err)
+	}
+	if which, _ := eventlog.Case(e); which != name {
+		t.Fatalf("the fixture of %s is of the case %s", name, which)
+	}
+	return eventlog.Record{Version: version, Time: time.UnixMilli(1_700_000_000_000 + version).UTC(), Event: e}
+}
+
+// TestWriteNoteFixtures writes fixtures that do not exist; it never replaces one.
+func TestWriteNoteFixtures(t *testing.T) {
+	if !*writeFixtures {
+		t.Skip("only with -write-fixtures")
+	}
+	known := knownMemos{"memo_01": false, "memo_02": false, "memo_03": false}
+	first := noteContent{"認証の読み方", []string{"memo_02", "memo_01"}}
+	created, _ := createNote("note_01", first, known)
+	updated, _, err := updateNote(noteState{id: "note_01", revision: 1, noteContent: first}, noteChange{
+		fields: []string{fieldTitle, fieldAddMemoIDs}, noteContent: noteContent{title: "Reading on auth"}, add: []string{"memo_03"},
+	}, known)
+	if err != nil {
+		t.Fatal(err)
+	}
+	deleted := &memov1.NoteEvent{Event: &memov1.NoteEvent_Deleted{Deleted: &memov1.NoteDeleted{}}}
+	for name, e := range map[string]*memov1.NoteEvent{"created": created, "updated": updated, "deleted": deleted} {
+		e.AccountId, e.ClientId, e.GrantId = "acct_01", "client_01", "grant_01"
+		path := filepath.Join("testdata", "note_events", name)
+		if _, err := os.Stat(path + ".binpb"); err == nil {
+			continue
+		}
+		data, err := proto.MarshalOptions{Deterministic: true}.Marshal(e)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records := []eventlog.Record{{Version: 1, Time: time.UnixMilli(1_700_000_000_001).UTC(), Event: created}}
+		if name != "created" {
+			records = append(records, eventlog.Record{Version: 2, Time: time.UnixMilli(1_700_000_000_002).UTC(), Event: e})
+		}
+		if err := os.WriteFile(path+".binpb", data, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path+".txt", []byte(noteText(foldNote("note_01", records))), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 var writeFixtures = flag.Bool("write-fixtures", false, "write the fixtures of cases that have none")

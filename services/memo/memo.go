@@ -1,7 +1,7 @@
 // Package memo keeps what people learn at work: short, titled memos, written mostly by the assistant beside them and read
 // back by every assistant they use later.
 //
-// Each memo is one stream of the event log. A command loads the stream, decides with a pure function, and appends at most
+// Each memo is one stream of the event log, and so is each note, which gathers memos in an order. A command loads the stream, decides with a pure function, and appends at most
 // one event to it; a projection keeps the tables that searches read, the text index among them, in the same transaction.
 // So a search sees every command that has returned.
 //
@@ -21,17 +21,20 @@ import (
 	"github.com/paput/paput/services/eventlog"
 )
 
-// kindName is the first part of the names of memo streams.
-const kindName = "memo"
+// The first parts of the names of streams, and of ids.
+const (
+	kindName = "memo"
+	kindNote = "note"
+)
 
 // The errors that callers can do something about. Some are wrapped to name what is wrong.
 var (
-	// ErrNotFound is the answer for a memo that does not exist and for one of another account alike.
+	// ErrNotFound is the answer for a memo or note that does not exist and for one of another account alike.
 	ErrNotFound = errors.New("not found; search first")
 	// ErrInTrash refuses a change to a memo in the trash.
 	ErrInTrash = errors.New("is in the trash; restore it first with paput_restore_memos")
-	// ErrChanged refuses a change whose etag is not the memo's.
-	ErrChanged = errors.New("the memo has changed since it was read")
+	// ErrChanged refuses a change whose etag is not that of the memo or note.
+	ErrChanged = errors.New("it has changed since it was read")
 	// ErrPublic refuses a change to a public memo to a caller who may not publish.
 	ErrPublic = errors.New("is public, and a change would be public too: unpublish it first, or get the scope paput.publish")
 	// ErrInvalid refuses an argument.
@@ -97,12 +100,10 @@ func New(c Config) *Service {
 
 // Kinds lists the streams that this package writes.
 func Kinds() []eventlog.Kind {
-	return []eventlog.Kind{{
-		Name:    kindName,
-		Event:   &memov1.MemoEvent{},
-		Relay:   "MEMO",
-		Subject: "paput.memo",
-	}}
+	return []eventlog.Kind{
+		{Name: kindName, Event: &memov1.MemoEvent{}, Relay: "MEMO", Subject: "paput.memo"},
+		{Name: kindNote, Event: &memov1.NoteEvent{}, Relay: "MEMO", Subject: "paput.memo.note"},
+	}
 }
 
 func stream(id string) string { return kindName + "/" + id }

@@ -44,9 +44,9 @@ type model struct {
 func TestRandomCommands(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		m := &machine{T: r, world: newWorld(t), memos: map[string]*model{}}
+		m := &machine{T: r, world: newWorld(t), memos: map[string]*model{}, notes: map[string]*modelNote{}}
 		for range rapid.IntRange(1, 20).Draw(r, "commands") {
-			switch rapid.IntRange(0, 13).Draw(r, "command") {
+			switch rapid.IntRange(0, 16).Draw(r, "command") {
 			case 0, 1, 2, 3:
 				m.create()
 			case 4, 5, 6:
@@ -59,6 +59,12 @@ func TestRandomCommands(t *testing.T) {
 				m.publish()
 			case 12:
 				m.unpublish()
+			case 13:
+				m.createNote()
+			case 14:
+				m.changeNote()
+			case 15:
+				m.deleteNote()
 			default:
 				m.wait()
 			}
@@ -85,6 +91,7 @@ type machine struct {
 	*world
 	memos map[string]*model
 	order []string // ids as created
+	notes map[string]*modelNote
 }
 
 func (m *machine) account() string {
@@ -184,6 +191,7 @@ func (m *machine) wait() {
 	for id, known := range m.memos {
 		if known.memo.GetDeleteTime() != nil && m.clock.now().Sub(known.trashed) > trashTime {
 			delete(m.memos, id)
+			m.leaveNotes(id)
 		}
 	}
 }
@@ -219,10 +227,11 @@ type seen struct {
 	Memos      map[string]*memov1.Memo
 	Found      map[string][]string
 	Categories map[string]map[string]int32
+	Notes      map[string]string
 }
 
 func (m *machine) observe() seen {
-	s := seen{map[string]*memov1.Memo{}, map[string][]string{}, map[string]map[string]int32{}}
+	s := seen{map[string]*memov1.Memo{}, map[string][]string{}, map[string]map[string]int32{}, m.observeNotes()}
 	for _, account := range []string{"alice", "bob"} {
 		for chunk := range slices.Chunk(m.order, 100) {
 			res, err := m.SearchMemos(as(m.T, account), &memov1.SearchMemosRequest{Ids: chunk})
@@ -280,7 +289,7 @@ func (m *machine) all(account string, req *memov1.SearchMemosRequest) []string {
 
 // expect is what the model says should be seen.
 func (m *machine) expect() seen {
-	s := seen{map[string]*memov1.Memo{}, map[string][]string{}, map[string]map[string]int32{"alice": {}, "bob": {}}}
+	s := seen{map[string]*memov1.Memo{}, map[string][]string{}, map[string]map[string]int32{"alice": {}, "bob": {}}, m.expectNotes()}
 	for id, known := range m.memos {
 		s.Memos[known.account+" "+id] = known.memo
 		if known.memo.GetIsPublic() {
@@ -329,7 +338,7 @@ func (m *machine) having(account, query string, pass func(*memov1.Memo) bool) []
 func (m *machine) dump(tb testing.TB) map[string][]string {
 	tb.Helper()
 	tables := map[string][]string{}
-	for _, table := range []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting"} {
+	for _, table := range []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "notes", "note_memos"} {
 		tables[table] = m.dumpTable(tb, table)
 	}
 	return tables

@@ -83,6 +83,13 @@ func Projections() []eventlog.Projection {
 		Schema:  schema,
 		Tables:  []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "memo_text"},
 		Apply:   project,
+	}, {
+		Name:    "note",
+		Version: 1,
+		Kinds:   []string{kindNote, kindName},
+		Schema:  noteSchema,
+		Tables:  []string{"notes", "note_memos"},
+		Apply:   projectNote,
 	}}
 }
 

@@ -1967,7 +1967,7 @@ var File_paput_memo_v1_memo_service_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\n" +
-	" paput/memo/v1/memo_service.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18paput/tool/v1/tool.proto\"\xd8\x03\n" +
+	" paput/memo/v1/memo_service.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19paput/memo/v1/notes.proto\x1a\x18paput/tool/v1/tool.proto\"\xd8\x03\n" +
 	"\x04Memo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -2171,7 +2171,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xdf\x12\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\x9e\x1b\n" +
 	"\vMemoService\x12\x98\x02\n" +
 	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc1\x01\xaa\xbb\x18\xbc\x01\n" +
 	"\vpaput.write\x12\xac\x01\n" +
@@ -2205,7 +2205,26 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x0eListCategories\x12$.paput.memo.v1.ListCategoriesRequest\x1a%.paput.memo.v1.ListCategoriesResponse\"\xb2\x01\xaa\xbb\x18\xaa\x01\n" +
 	"\n" +
 	"paput.read\x12\x9b\x01\n" +
-	"\x14paput_get_categories\x12\x0fList categories\x1arList the categories in use with the number of memos in each. Use them again rather than inventing near-duplicates.\x90\x02\x01B\xb2\x01\n" +
+	"\x14paput_get_categories\x12\x0fList categories\x1arList the categories in use with the number of memos in each. Use them again rather than inventing near-duplicates.\x90\x02\x01\x12\xf5\x01\n" +
+	"\n" +
+	"CreateNote\x12 .paput.memo.v1.CreateNoteRequest\x1a!.paput.memo.v1.CreateNoteResponse\"\xa1\x01\xaa\xbb\x18\x9c\x01\n" +
+	"\vpaput.write\x12\x8c\x01\n" +
+	"\x11paput_create_note\x12\rCreate a note\x1ahGather memos on one subject into a titled note, in reading order. The memos themselves stay as they are.\x12\xec\x01\n" +
+	"\vSearchNotes\x12!.paput.memo.v1.SearchNotesRequest\x1a\".paput.memo.v1.SearchNotesResponse\"\x95\x01\xaa\xbb\x18\x8d\x01\n" +
+	"\n" +
+	"paput.read\x12\x7f\n" +
+	"\x12paput_search_notes\x12\fSearch notes\x1a[Find notes, which are ordered collections of memos, by words of their titles, newest first.\x90\x02\x01\x12\xdd\x01\n" +
+	"\aGetNote\x12\x1d.paput.memo.v1.GetNoteRequest\x1a\x1e.paput.memo.v1.GetNoteResponse\"\x92\x01\xaa\xbb\x18\x8a\x01\n" +
+	"\n" +
+	"paput.read\x12|\n" +
+	"\x0epaput_get_note\x12\vRead a note\x1a]List the memos of a note in order. For their full text call paput_search_memo with their ids.\x90\x02\x01\x12\x8f\x02\n" +
+	"\n" +
+	"UpdateNote\x12 .paput.memo.v1.UpdateNoteRequest\x1a!.paput.memo.v1.UpdateNoteResponse\"\xbb\x01\xaa\xbb\x18\xb3\x01\n" +
+	"\vpaput.write\x12\xa3\x01\n" +
+	"\x11paput_update_note\x12\rUpdate a note\x1a{Change a note's title, or add, take out or reorder its memos; what is left out stays. The memos themselves are not touched. \x01(\x01\x90\x02\x02\x12d\n" +
+	"\n" +
+	"DeleteNote\x12 .paput.memo.v1.DeleteNoteRequest\x1a!.paput.memo.v1.DeleteNoteResponse\"\x11\xaa\xbb\x18\r\n" +
+	"\vpaput.writeB\xb2\x01\n" +
 	"\x11com.paput.memo.v1B\x10MemoServiceProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
 
 var (
@@ -2253,6 +2272,16 @@ var file_paput_memo_v1_memo_service_proto_goTypes = []any{
 	(*timestamppb.Timestamp)(nil),     // 28: google.protobuf.Timestamp
 	(*v1.ItemError)(nil),              // 29: paput.tool.v1.ItemError
 	(*fieldmaskpb.FieldMask)(nil),     // 30: google.protobuf.FieldMask
+	(*CreateNoteRequest)(nil),         // 31: paput.memo.v1.CreateNoteRequest
+	(*SearchNotesRequest)(nil),        // 32: paput.memo.v1.SearchNotesRequest
+	(*GetNoteRequest)(nil),            // 33: paput.memo.v1.GetNoteRequest
+	(*UpdateNoteRequest)(nil),         // 34: paput.memo.v1.UpdateNoteRequest
+	(*DeleteNoteRequest)(nil),         // 35: paput.memo.v1.DeleteNoteRequest
+	(*CreateNoteResponse)(nil),        // 36: paput.memo.v1.CreateNoteResponse
+	(*SearchNotesResponse)(nil),       // 37: paput.memo.v1.SearchNotesResponse
+	(*GetNoteResponse)(nil),           // 38: paput.memo.v1.GetNoteResponse
+	(*UpdateNoteResponse)(nil),        // 39: paput.memo.v1.UpdateNoteResponse
+	(*DeleteNoteResponse)(nil),        // 40: paput.memo.v1.DeleteNoteResponse
 }
 var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
 	28, // 0: paput.memo.v1.Memo.create_time:type_name -> google.protobuf.Timestamp
@@ -2295,18 +2324,28 @@ var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
 	20, // 37: paput.memo.v1.MemoService.GetPublicMemo:input_type -> paput.memo.v1.GetPublicMemoRequest
 	22, // 38: paput.memo.v1.MemoService.ListMemoRevisions:input_type -> paput.memo.v1.ListMemoRevisionsRequest
 	25, // 39: paput.memo.v1.MemoService.ListCategories:input_type -> paput.memo.v1.ListCategoriesRequest
-	3,  // 40: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
-	7,  // 41: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
-	9,  // 42: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
-	11, // 43: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
-	13, // 44: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
-	16, // 45: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
-	19, // 46: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
-	21, // 47: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
-	23, // 48: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
-	26, // 49: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
-	40, // [40:50] is the sub-list for method output_type
-	30, // [30:40] is the sub-list for method input_type
+	31, // 40: paput.memo.v1.MemoService.CreateNote:input_type -> paput.memo.v1.CreateNoteRequest
+	32, // 41: paput.memo.v1.MemoService.SearchNotes:input_type -> paput.memo.v1.SearchNotesRequest
+	33, // 42: paput.memo.v1.MemoService.GetNote:input_type -> paput.memo.v1.GetNoteRequest
+	34, // 43: paput.memo.v1.MemoService.UpdateNote:input_type -> paput.memo.v1.UpdateNoteRequest
+	35, // 44: paput.memo.v1.MemoService.DeleteNote:input_type -> paput.memo.v1.DeleteNoteRequest
+	3,  // 45: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
+	7,  // 46: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
+	9,  // 47: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
+	11, // 48: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
+	13, // 49: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
+	16, // 50: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
+	19, // 51: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
+	21, // 52: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
+	23, // 53: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
+	26, // 54: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
+	36, // 55: paput.memo.v1.MemoService.CreateNote:output_type -> paput.memo.v1.CreateNoteResponse
+	37, // 56: paput.memo.v1.MemoService.SearchNotes:output_type -> paput.memo.v1.SearchNotesResponse
+	38, // 57: paput.memo.v1.MemoService.GetNote:output_type -> paput.memo.v1.GetNoteResponse
+	39, // 58: paput.memo.v1.MemoService.UpdateNote:output_type -> paput.memo.v1.UpdateNoteResponse
+	40, // 59: paput.memo.v1.MemoService.DeleteNote:output_type -> paput.memo.v1.DeleteNoteResponse
+	45, // [45:60] is the sub-list for method output_type
+	30, // [30:45] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name
@@ -2317,6 +2356,7 @@ func file_paput_memo_v1_memo_service_proto_init() {
 	if File_paput_memo_v1_memo_service_proto != nil {
 		return
 	}
+	file_paput_memo_v1_notes_proto_init()
 	file_paput_memo_v1_memo_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{

@@ -46,6 +46,16 @@ const (
 	MemoServiceListMemoRevisionsProcedure = "/paput.memo.v1.MemoService/ListMemoRevisions"
 	// MemoServiceListCategoriesProcedure is the procedure name of the MemoService's ListCategories RPC.
 	MemoServiceListCategoriesProcedure = "/paput.memo.v1.MemoService/ListCategories"
+	// MemoServiceCreateNoteProcedure is the procedure name of the MemoService's CreateNote RPC.
+	MemoServiceCreateNoteProcedure = "/paput.memo.v1.MemoService/CreateNote"
+	// MemoServiceSearchNotesProcedure is the procedure name of the MemoService's SearchNotes RPC.
+	MemoServiceSearchNotesProcedure = "/paput.memo.v1.MemoService/SearchNotes"
+	// MemoServiceGetNoteProcedure is the procedure name of the MemoService's GetNote RPC.
+	MemoServiceGetNoteProcedure = "/paput.memo.v1.MemoService/GetNote"
+	// MemoServiceUpdateNoteProcedure is the procedure name of the MemoService's UpdateNote RPC.
+	MemoServiceUpdateNoteProcedure = "/paput.memo.v1.MemoService/UpdateNote"
+	// MemoServiceDeleteNoteProcedure is the procedure name of the MemoService's DeleteNote RPC.
+	MemoServiceDeleteNoteProcedure = "/paput.memo.v1.MemoService/DeleteNote"
 )
 
 var (
@@ -128,6 +138,44 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	memoServiceCreateNoteSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("CreateNote"),
+			Procedure:  MemoServiceCreateNoteProcedure,
+		}
+	})
+	memoServiceSearchNotesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("SearchNotes"),
+			Procedure:        MemoServiceSearchNotesProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	memoServiceGetNoteSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("GetNote"),
+			Procedure:        MemoServiceGetNoteProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	memoServiceUpdateNoteSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("UpdateNote"),
+			Procedure:        MemoServiceUpdateNoteProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceDeleteNoteSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("DeleteNote"),
+			Procedure:  MemoServiceDeleteNoteProcedure,
+		}
+	})
 )
 
 // MemoServiceClient is a client for the paput.memo.v1.MemoService service.
@@ -178,6 +226,28 @@ type MemoServiceClient interface {
 	ListMemoRevisions(context.Context, *v1.ListMemoRevisionsRequest) (*v1.ListMemoRevisionsResponse, error)
 	// ListCategories lists the categories in use with the number of memos in each, most used first.
 	ListCategories(context.Context, *v1.ListCategoriesRequest) (*v1.ListCategoriesResponse, error)
+	// CreateNote creates a note: memos of the account in a chosen order. A memo that is unknown or in the trash is reported
+	// in its own result and the note is created without it; when all are, nothing is created.
+	//
+	// Errors: invalid_argument.
+	CreateNote(context.Context, *v1.CreateNoteRequest) (*v1.CreateNoteResponse, error)
+	// SearchNotes finds notes whose titles have all the words, or all notes without words, the last created first.
+	//
+	// Errors: invalid_argument when the page token is malformed.
+	SearchNotes(context.Context, *v1.SearchNotesRequest) (*v1.SearchNotesResponse, error)
+	// GetNote reads a note and one page of its memos, in order, without their bodies.
+	//
+	// Errors: not_found; invalid_argument when the page token is malformed.
+	GetNote(context.Context, *v1.GetNoteRequest) (*v1.GetNoteResponse, error)
+	// UpdateNote changes a note's title or its memos and keeps the rest. A memo that is unknown, or in the trash and not in
+	// the note already, is reported in its own result and the others are put in; when all are refused, nothing is changed.
+	//
+	// Errors: not_found; aborted when etag is given and the note has changed since; invalid_argument.
+	UpdateNote(context.Context, *v1.UpdateNoteRequest) (*v1.UpdateNoteResponse, error)
+	// DeleteNote deletes a note for good. Its memos stay.
+	//
+	// Errors: not_found.
+	DeleteNote(context.Context, *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error)
 }
 
 // NewMemoServiceClient constructs a client for the paput.memo.v1.MemoService service. Multiple
@@ -234,6 +304,28 @@ type MemoServiceHandler interface {
 	ListMemoRevisions(context.Context, *v1.ListMemoRevisionsRequest) (*v1.ListMemoRevisionsResponse, error)
 	// ListCategories lists the categories in use with the number of memos in each, most used first.
 	ListCategories(context.Context, *v1.ListCategoriesRequest) (*v1.ListCategoriesResponse, error)
+	// CreateNote creates a note: memos of the account in a chosen order. A memo that is unknown or in the trash is reported
+	// in its own result and the note is created without it; when all are, nothing is created.
+	//
+	// Errors: invalid_argument.
+	CreateNote(context.Context, *v1.CreateNoteRequest) (*v1.CreateNoteResponse, error)
+	// SearchNotes finds notes whose titles have all the words, or all notes without words, the last created first.
+	//
+	// Errors: invalid_argument when the page token is malformed.
+	SearchNotes(context.Context, *v1.SearchNotesRequest) (*v1.SearchNotesResponse, error)
+	// GetNote reads a note and one page of its memos, in order, without their bodies.
+	//
+	// Errors: not_found; invalid_argument when the page token is malformed.
+	GetNote(context.Context, *v1.GetNoteRequest) (*v1.GetNoteResponse, error)
+	// UpdateNote changes a note's title or its memos and keeps the rest. A memo that is unknown, or in the trash and not in
+	// the note already, is reported in its own result and the others are put in; when all are refused, nothing is changed.
+	//
+	// Errors: not_found; aborted when etag is given and the note has changed since; invalid_argument.
+	UpdateNote(context.Context, *v1.UpdateNoteRequest) (*v1.UpdateNoteResponse, error)
+	// DeleteNote deletes a note for good. Its memos stay.
+	//
+	// Errors: not_found.
+	DeleteNote(context.Context, *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error)
 }
 
 // RegisterMemoServiceHandler registers svc as the paput.memo.v1.MemoService implementation on
@@ -251,6 +343,11 @@ func RegisterMemoServiceHandler(server *connect.Server, svc MemoServiceHandler) 
 		connect.Method{Spec: memoServiceGetPublicMemoSpec(), Handler: adapter.getPublicMemo},
 		connect.Method{Spec: memoServiceListMemoRevisionsSpec(), Handler: adapter.listMemoRevisions},
 		connect.Method{Spec: memoServiceListCategoriesSpec(), Handler: adapter.listCategories},
+		connect.Method{Spec: memoServiceCreateNoteSpec(), Handler: adapter.createNote},
+		connect.Method{Spec: memoServiceSearchNotesSpec(), Handler: adapter.searchNotes},
+		connect.Method{Spec: memoServiceGetNoteSpec(), Handler: adapter.getNote},
+		connect.Method{Spec: memoServiceUpdateNoteSpec(), Handler: adapter.updateNote},
+		connect.Method{Spec: memoServiceDeleteNoteSpec(), Handler: adapter.deleteNote},
 	)
 }
 
@@ -295,6 +392,26 @@ func (UnimplementedMemoServiceHandler) ListMemoRevisions(context.Context, *v1.Li
 
 func (UnimplementedMemoServiceHandler) ListCategories(context.Context, *v1.ListCategoriesRequest) (*v1.ListCategoriesResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.ListCategories is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) CreateNote(context.Context, *v1.CreateNoteRequest) (*v1.CreateNoteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.CreateNote is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) SearchNotes(context.Context, *v1.SearchNotesRequest) (*v1.SearchNotesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.SearchNotes is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) GetNote(context.Context, *v1.GetNoteRequest) (*v1.GetNoteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.GetNote is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) UpdateNote(context.Context, *v1.UpdateNoteRequest) (*v1.UpdateNoteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.UpdateNote is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) DeleteNote(context.Context, *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.DeleteNote is not implemented")
 }
 
 type memoServiceClient struct {
@@ -376,6 +493,46 @@ func (c *memoServiceClient) ListMemoRevisions(ctx context.Context, req *v1.ListM
 func (c *memoServiceClient) ListCategories(ctx context.Context, req *v1.ListCategoriesRequest) (*v1.ListCategoriesResponse, error) {
 	var res v1.ListCategoriesResponse
 	if err := c.client.CallUnary(ctx, memoServiceListCategoriesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) CreateNote(ctx context.Context, req *v1.CreateNoteRequest) (*v1.CreateNoteResponse, error) {
+	var res v1.CreateNoteResponse
+	if err := c.client.CallUnary(ctx, memoServiceCreateNoteSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) SearchNotes(ctx context.Context, req *v1.SearchNotesRequest) (*v1.SearchNotesResponse, error) {
+	var res v1.SearchNotesResponse
+	if err := c.client.CallUnary(ctx, memoServiceSearchNotesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) GetNote(ctx context.Context, req *v1.GetNoteRequest) (*v1.GetNoteResponse, error) {
+	var res v1.GetNoteResponse
+	if err := c.client.CallUnary(ctx, memoServiceGetNoteSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) UpdateNote(ctx context.Context, req *v1.UpdateNoteRequest) (*v1.UpdateNoteResponse, error) {
+	var res v1.UpdateNoteResponse
+	if err := c.client.CallUnary(ctx, memoServiceUpdateNoteSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) DeleteNote(ctx context.Context, req *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error) {
+	var res v1.DeleteNoteResponse
+	if err := c.client.CallUnary(ctx, memoServiceDeleteNoteSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -497,6 +654,66 @@ func (h memoServiceHandler) listCategories(ctx context.Context, _ connect.Spec, 
 		return err
 	}
 	res, err := h.svc.ListCategories(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) createNote(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.CreateNoteRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.CreateNote(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) searchNotes(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.SearchNotesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.SearchNotes(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) getNote(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetNoteRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetNote(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) updateNote(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UpdateNoteRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UpdateNote(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) deleteNote(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DeleteNoteRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DeleteNote(ctx, &req)
 	if err != nil {
 		return err
 	}
