@@ -199,6 +199,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	a.front = web.New(web.Config{
 		PublicURL:      a.cfg.publicURL,
 		MCP:            tools,
+		Memos:          memov1connect.NewMemoServiceClient(client),
 		TrustedProxies: a.cfg.trustedProxies,
 		Mount: func(mux *http.ServeMux) {
 			connecthttp.Mount(mux, server)

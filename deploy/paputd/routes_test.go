@@ -18,7 +18,7 @@ func TestNothingElseIsServed(t *testing.T) {
 		"/login/", "/logout/", "/setup/", "/invite/", "/healthz/", "/readyz/", "/assets/", "/assets/../web.go", "/mcp/x", "/mcp/token",
 		"/.well-known/", "/.well-known/jwks.json", "/.well-known/oauth-protected-resource/x", "/.well-known/oauth-authorization-server/x",
 		"/paput.account.v1.AccountAdminService/ListAccounts", "/paput.oauth.v1.OAuthAdminService/ListClients",
-		"/paput.server.v1.KeyAdminService/RotateKey", "/paput.server.v1.KeyAdminService/ListKeys", "/index.html", "/.git/config",
+		"/paput.server.v1.KeyAdminService/RotateKey", "/paput.server.v1.KeyAdminService/ListKeys", "/index.html", "/.git/config", "/m", "/m/", "/m/memo_1/", "/m/x/y", "/memo.html",
 	} {
 		for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodDelete} {
 			r := httptest.NewRequest(method, "/", strings.NewReader("{}"))

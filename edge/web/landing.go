@@ -5,8 +5,6 @@ import (
 	"embed"
 	"html/template"
 	"net/http"
-
-	"golang.org/x/text/language"
 )
 
 //go:embed landing.en.html landing.ja.html
@@ -15,8 +13,7 @@ var landingFiles embed.FS
 // landing tells a person what this address is and how to connect a client to it.
 func (c Config) landing(w http.ResponseWriter, r *http.Request) {
 	name := "landing.en.html"
-	matcher := language.NewMatcher([]language.Tag{language.English, language.Japanese})
-	if tag, _ := language.MatchStrings(matcher, r.Header.Get("Accept-Language")); isJapanese(tag) {
+	if readsJapanese(r) {
 		name = "landing.ja.html"
 	}
 	t, err := template.ParseFS(landingFiles, name)
@@ -34,9 +31,4 @@ func (c Config) landing(w http.ResponseWriter, r *http.Request) {
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Vary", "Accept, Accept-Language, Authorization")
 	_, _ = w.Write(page.Bytes())
-}
-
-func isJapanese(tag language.Tag) bool {
-	base, _ := tag.Base()
-	return base.String() == "ja"
 }

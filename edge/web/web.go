@@ -1,5 +1,6 @@
 // Package web is the HTTP front door: it tells a person from a program, an MCP client from an RPC, and sends each where it
-// belongs. What it answers itself is the landing page, the protected-resource metadata, health, and the stylesheet.
+// belongs. What it answers itself is the landing page, public memos, the protected-resource metadata, health, and the
+// stylesheet.
 package web
 
 import (
@@ -22,6 +23,8 @@ type Config struct {
 	PublicURL string
 	// MCP answers at / and /mcp.
 	MCP http.Handler
+	// Memos are shown at /m/.
+	Memos PublicMemos
 	// Mount adds the routes of the services: RPCs, OAuth endpoints, sign-in pages.
 	Mount func(mux *http.ServeMux)
 	// TrustedProxies are the reverse proxies whose word on a client's address is taken; see ParseProxies.
@@ -42,6 +45,7 @@ func New(c Config) http.Handler {
 	mux.Handle("/healthz", readOnly(func(w http.ResponseWriter, _ *http.Request) { plain(w, http.StatusOK, "ok\n") }))
 	mux.Handle("/readyz", readOnly(c.ready(rate.NewLimiter(reportRate, reportBurst))))
 	mux.Handle("/assets/paput.css", readOnly(cached(http.FileServerFS(assets))))
+	mux.Handle("/m/{id}", readOnly(newMemoPages(c.Memos, c.Log).serve))
 	// RFC 9728, section 3.3: a document is of use only to a client that was told the very URL that it names. Of a host alone
 	// there is one spelling, because every client asks for the path /.
 	mux.HandleFunc("/.well-known/oauth-protected-resource", c.resourceMetadata("/"))
