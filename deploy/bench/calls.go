@@ -121,28 +121,36 @@ func createCalls(_ context.Context, p *process, n int) ([]func(context.Context) 
 	}), nil
 }
 
-// refreshCalls gives each caller a grant of its own, whose refresh token each call exchanges for the next.
+// logIns is how many grants share the refreshes of all callers, at least: one grant may be refreshed only so often.
+const logIns = 64
+
+// refreshCalls gives each caller grants of its own, by turns, whose refresh token each call exchanges for the next.
 func refreshCalls(ctx context.Context, p *process, n int) ([]func(context.Context) error, error) {
 	calls := make([]func(context.Context) error, n)
 	for i := range calls {
-		person := p.visitor(i)
-		token, err := person.Grant(ctx, p.token.ClientID, p.url, "paput.read")
-		if err != nil {
-			return nil, err
+		var tokens []string
+		for range max(1, logIns/n) {
+			token, err := p.visitor(i).Grant(ctx, p.token.ClientID, p.url, "paput.read")
+			if err != nil {
+				return nil, err
+			}
+			tokens = append(tokens, token.Refresh)
 		}
-		refresh := token.Refresh
+		turn := 0
 		calls[i] = func(ctx context.Context) error {
-			form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {refresh}, "client_id": {p.token.ClientID}}
+			refresh := &tokens[turn%len(tokens)]
+			turn++
+			form := url.Values{"grant_type": {"refresh_token"}, "refresh_token": {*refresh}, "client_id": {p.token.ClientID}}
 			var next struct {
 				Refresh string `json:"refresh_token"`
 			}
 			if err := send(ctx, p.url+"/token", "application/x-www-form-urlencoded", "", []byte(form.Encode()), &next); err != nil {
 				return err
 			}
-			if next.Refresh == "" || strings.EqualFold(next.Refresh, refresh) {
+			if next.Refresh == "" || strings.EqualFold(next.Refresh, *refresh) {
 				return fmt.Errorf("the refresh token was not rotated")
 			}
-			refresh = next.Refresh
+			*refresh = next.Refresh
 			return nil
 		}
 	}

@@ -31,6 +31,10 @@ type Limits struct {
 	// authentication, codes and refresh tokens that are not good, and polls that come too early. What they get right is never counted or refused.
 	FailureRate  rate.Limit
 	FailureBurst int
+	// RefreshRate (1) and RefreshBurst (1000) are for the refreshes of one grant, whatever the address: each is in the log
+	// for good, and a program that does nothing else would fill it. Hundreds of processes that share a log-in fit in.
+	RefreshRate  rate.Limit
+	RefreshBurst int
 	// DeviceRate (0.05) and DeviceBurst (30) are for devices that ask for access. A request is over after ten minutes, so
 	// that one address has at most 60 at a time.
 	DeviceRate  rate.Limit
@@ -49,6 +53,7 @@ func (l *Limits) setDefaults() {
 	l.RegisterRate, l.RegisterBurst = orDefault(l.RegisterRate, 0.1), orDefault(l.RegisterBurst, 60)
 	l.PageRate, l.PageBurst = orDefault(l.PageRate, 5), orDefault(l.PageBurst, 60)
 	l.FailureRate, l.FailureBurst = orDefault(l.FailureRate, 5), orDefault(l.FailureBurst, 300)
+	l.RefreshRate, l.RefreshBurst = orDefault(l.RefreshRate, 1), orDefault(l.RefreshBurst, 1000)
 	l.DeviceRate, l.DeviceBurst = orDefault(l.DeviceRate, 0.05), orDefault(l.DeviceBurst, 30)
 	l.GuessRate, l.GuessBurst = orDefault(l.GuessRate, 1.0/60), orDefault(l.GuessBurst, 10)
 	l.GuessFromRate, l.GuessFromBurst = orDefault(l.GuessFromRate, 0.1), orDefault(l.GuessFromBurst, 30)

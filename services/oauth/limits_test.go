@@ -281,3 +281,36 @@ func TestLogIsNotFlooded(t *testing.T) {
 		t.Errorf("got %d lines, want one more after ten seconds", got)
 	}
 }
+
+// TestLimitOfRefreshes keeps one log-in from filling the log. Nobody but who has its token can use up what is its own.
+func TestLimitOfRefreshes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *oauth.Config) { c.RefreshRate, c.RefreshBurst = 0.1, 2 })
+	a := w.register(nil)
+	tokens := a.login("acct_1")
+	w.advance(time.Millisecond) // no two people answer at once; log-ins that do share the limit
+	others := a.login("acct_1")
+	guess := tokens.refresh[:len("paput_rt_")+10] + strings.Repeat("A", 44)
+	for range 5 {
+		a.token(a.refreshForm(guess)).wantError(t, 400, "invalid_grant", "the refresh token is unknown, expired, used or revoked")
+	}
+	for range 2 {
+		r := a.token(a.refreshForm(tokens.refresh))
+		if r.status != http.StatusOK {
+			t.Fatalf("got %d %s", r.status, r.body)
+		}
+		tokens.refresh = r.text("refresh_token")
+	}
+	r := a.token(a.refreshForm(tokens.refresh))
+	r.wantError(t, 429, "temporarily_unavailable", "this log-in was refreshed too often: use each access token until it expires")
+	if r.header.Get("Retry-After") == "" {
+		t.Error("got no Retry-After")
+	}
+	if r := a.token(a.refreshForm(others.refresh)); r.status != http.StatusOK {
+		t.Errorf("another log-in: got %d %s", r.status, r.body)
+	}
+	w.advance(10 * time.Second)
+	if r := a.token(a.refreshForm(tokens.refresh)); r.status != http.StatusOK {
+		t.Errorf("later: got %d %s", r.status, r.body)
+	}
+}

@@ -105,6 +105,7 @@ type Server struct {
 	visits        *limiter // of the authorization endpoint
 	answers       *limiter // to the consent page, and visits of it
 	failures      *limiter // of programs
+	refreshes     *limiter // of grants
 	reports       *limiter // lines about refusals in the log
 	devices       *limiter // that ask for access
 	guesses       *limiter // at user codes, by account
@@ -159,6 +160,7 @@ func New(c Config) (*Server, error) {
 		visits:        newLimiter(c.PageRate, c.PageBurst),
 		answers:       newLimiter(c.PageRate, c.PageBurst),
 		failures:      newLimiter(c.FailureRate, c.FailureBurst),
+		refreshes:     newLimiter(c.RefreshRate, c.RefreshBurst),
 		reports:       newLimiter(reportRate, reportBurst),
 		devices:       newLimiter(c.DeviceRate, c.DeviceBurst),
 		guesses:       newLimiter(c.GuessRate, c.GuessBurst),

@@ -111,6 +111,7 @@ var (
 	errTooManyVisits     = &refusal{"temporarily_unavailable", "too many requests from this address: try again later"}
 	errTooManyDevices    = &refusal{"temporarily_unavailable", "too many devices ask from this address: try again later"}
 	errTooManyGuesses    = &refusal{"temporarily_unavailable", "too many codes were tried: try again later"}
+	errTooManyRefreshes  = &refusal{"temporarily_unavailable", "this log-in was refreshed too often: use each access token until it expires"}
 	errTooManyFailures   = &refusal{"temporarily_unavailable", "too many failed requests from this address: try again later"}
 	errTooManyAssertions = &refusal{"temporarily_unavailable", "too many assertions in a short time: let them expire sooner, and use each access token until it expires"}
 )

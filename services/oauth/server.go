@@ -224,6 +224,10 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 	if !isToken(refreshPrefix, presented) {
 		return nil, refusing(ctx, errRefresh)
 	}
+	grantKey := r.Client.GetID() + string(placeOf(presented)[:placeTime]) // the same for all refresh tokens of a grant
+	if s.refreshes.isSpent(grantKey, s.now()) {
+		return nil, refusing(ctx, errTooManyRefreshes)
+	}
 	access, successor := newToken(accessPrefix, s.now()), ""
 	wish := refreshing{
 		clientID: r.Client.GetID(), resource: resource, scope: strings.Join(r.Data.Scopes, " "),
@@ -251,6 +255,9 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 	})
 	if err != nil {
 		return nil, s.internal(ctx, err)
+	}
+	if v.refusal == nil { // others cannot use up what is the grant's
+		s.refreshes.reserve(grantKey, s.now())
 	}
 	return s.tokens(ctx, v, access, successor)
 }

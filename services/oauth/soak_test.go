@@ -8,6 +8,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/time/rate"
+
+	"github.com/paput/paput/services/oauth"
 )
 
 var soak = flag.Bool("soak", false, "run the long versions of the tests that have one")
@@ -20,7 +24,7 @@ func TestParallelRefreshes(t *testing.T) {
 	if *soak {
 		rounds = 100
 	}
-	w := newWorld(t)
+	w := newWorld(t, func(c *oauth.Config) { c.RefreshRate = rate.Inf })
 	a := w.register(nil)
 	programs := &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 200}}
 	token := a.login("acct_1").refresh
