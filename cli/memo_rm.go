@@ -43,15 +43,32 @@ for 30 days. On a terminal paput shows the titles and asks first.`,
 }
 
 func (a *app) memoRestoreCommand() *cobra.Command {
-	return &cobra.Command{
+	var revision int32
+	cmd := &cobra.Command{
 		Use:   "restore ID…",
-		Short: "Bring memos back from the trash",
+		Short: "Bring memos back from the trash, or one as it was earlier",
 		Example: `  paput memo search --deleted
-  paput memo restore memo_01k8z6v2m3n4p5q6r7s8t9v0w1`,
+  paput memo restore memo_01k8z6v2m3n4p5q6r7s8t9v0w1
+  paput memo history memo_01k8z6v2m3n4p5q6r7s8t9v0w1
+  paput memo restore memo_01k8z6v2m3n4p5q6r7s8t9v0w1 --revision 2`,
 		Args: args(cobra.MinimumNArgs(1)),
 		RunE: func(cmd *cobra.Command, ids []string) error {
+			if cmd.Flags().Changed("revision") && (revision < 1 || len(ids) > 1) {
+				return usagef("--revision counts from 1, and is of one memo")
+			}
 			memos, s, err := a.memos()
 			if err != nil {
+				return err
+			}
+			if revision > 0 {
+				res, err := memos.UpdateMemo(cmd.Context(), &memov1.UpdateMemoRequest{Id: ids[0], FromRevision: revision})
+				if err != nil {
+					return fromRPC(s.server, err)
+				}
+				if a.json {
+					return a.printProto(res)
+				}
+				_, err = fmt.Fprintf(a.Out, "%s is as it was at revision %d\n", clean(res.GetMemo().GetId()), revision)
 				return err
 			}
 			res, err := memos.RestoreMemos(cmd.Context(), &memov1.RestoreMemosRequest{Ids: ids})
@@ -61,6 +78,8 @@ func (a *app) memoRestoreCommand() *cobra.Command {
 			return a.printResults(res, res.GetResults(), "restored")
 		},
 	}
+	cmd.Flags().Int32Var(&revision, "revision", 0, "bring one memo back as it was at this revision: a `NUMBER` from 1")
+	return cmd
 }
 
 // confirmRemoval shows what would go and asks whether it may.

@@ -184,6 +184,11 @@ func TestRemoveMemos(t *testing.T) {
 	if got := p.ok("memo", "restore", memo1); got != memo1+" restored\n" || s.memos[0].DeleteTime != nil {
 		t.Errorf("got %q", got)
 	}
+	if got := p.ok("memo", "restore", memo1, "--revision", "1"); got != memo1+" is as it was at revision 1\n" || s.memos[0].Title != "Title of revision 1" {
+		t.Errorf("got %q", got)
+	}
+	p.fails(2, "--revision counts from 1, and is of one memo", "memo", "restore", memo1, "--revision", "0")
+	p.fails(2, "--revision counts from 1, and is of one memo", "memo", "restore", memo1, memo1, "--revision", "1")
 	p.in = ""
 	p.ok("memo", "rm", "--yes", memo1)
 	p.tty = false

@@ -382,6 +382,9 @@ func (s *server) UpdateMemo(_ context.Context, r *memov1.UpdateMemoRequest) (*me
 			to.Set(to.Descriptor().Fields().ByTextName(field), from.Get(f))
 		}
 	}
+	if n := r.GetFromRevision(); n > 0 {
+		m.Title = fmt.Sprintf("Title of revision %d", n)
+	}
 	m.Revision++
 	m.Etag = fmt.Sprintf("etag%d", m.Revision)
 	m.Summary = strings.TrimSpace(m.Summary)

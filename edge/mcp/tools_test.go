@@ -336,6 +336,9 @@ func TestResultsFitTheirSchemas(t *testing.T) {
 				if !strings.Contains(got.Content[0].Text, test.text) {
 					t.Errorf("got the text %q, want in it %q", got.Content[0].Text, test.text)
 				}
+				if nothing := "Nothing found."; strings.HasPrefix(got.Content[0].Text, nothing) != strings.HasPrefix(test.text, nothing) {
+					t.Errorf("got the text %q, want %q", got.Content[0].Text, test.text)
+				}
 				if got.Structured == nil {
 					continue
 				}

@@ -101,11 +101,21 @@ func (s *Service) UpdateMemo(ctx context.Context, req *memov1.UpdateMemoRequest)
 	}
 	var updated state
 	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
-		before, err := load(tx, caller, req.GetId())
+		records, err := tx.Load(stream(req.GetId()))
+		if err != nil {
+			return err
+		}
+		before, err := owned(caller, fold(req.GetId(), records))
 		if err != nil {
 			return err
 		}
 		c := c
+		if c.from > len(records) {
+			return noRevision(before, c.from)
+		}
+		if c.from > 0 {
+			c.content = fold(req.GetId(), records[:c.from]).content
+		}
 		if c.categories, err = firstSpelling(tx, caller.AccountID, c.categories); err != nil {
 			return err
 		}

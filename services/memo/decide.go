@@ -29,6 +29,8 @@ type change struct {
 	etag   string // empty for whatever revision there is
 	fields []string
 	content
+	// from is the earlier revision whose content is meant, in place of what is given here; 0 for none.
+	from int
 }
 
 // update decides on a change of checked content, by a caller who may publish or not. It returns nil when the memo is so
@@ -140,7 +142,14 @@ func changeFrom(req *memov1.UpdateMemoRequest) (change, error) {
 	}}
 	c.fields = content{}.changes(c.content)
 	if paths := req.GetUpdateMask().GetPaths(); len(paths) > 0 {
-		c.fields = paths
+		c.fields = slices.DeleteFunc(slices.Clone(paths), func(name string) bool { return name == fieldFromRevision })
+	}
+	if c.from = int(req.GetFromRevision()); c.from > 0 {
+		if len(c.fields) > 0 {
+			return change{}, invalid("from_revision brings the whole memo back; leave out %s, or leave out from_revision", strings.Join(c.fields, ", "))
+		}
+		c.fields = fieldNames()
+		return c, nil
 	}
 	if slices.Equal(c.fields, []string{"*"}) {
 		c.fields = fieldNames()

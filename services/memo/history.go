@@ -26,13 +26,14 @@ func (s *Service) ListMemoRevisions(ctx context.Context, req *memov1.ListMemoRev
 	if err != nil {
 		return nil, err
 	}
-	if _, err := owned(caller, fold(req.GetId(), records)); err != nil {
+	memo, err := owned(caller, fold(req.GetId(), records))
+	if err != nil {
 		return nil, err
 	}
 	revisions := revisions(req.GetId(), records)
 	if n := int(req.GetRevision()); n > 0 {
 		if n > len(revisions) {
-			return nil, &fault{ErrNotFound, fmt.Sprintf("%s has no revision %d; its newest is %d", req.GetId(), n, len(revisions))}
+			return nil, noRevision(memo, n)
 		}
 		return &memov1.ListMemoRevisionsResponse{Revisions: revisions[n-1 : n]}, nil
 	}
@@ -50,6 +51,10 @@ func (s *Service) ListMemoRevisions(ctx context.Context, req *memov1.ListMemoRev
 		res.Revisions = append(res.Revisions, revisions[i-1])
 	}
 	return res, nil
+}
+
+func noRevision(memo state, n int) error {
+	return &fault{ErrNotFound, fmt.Sprintf("%s has no revision %d; its newest is %d", memo.id, n, memo.revision)}
 }
 
 // revisions are what the memo was after each record, oldest first.

@@ -43,6 +43,9 @@ func (w *world) memosIn(tb tester, id string) []string {
 			}
 			ids = append(ids, name)
 		}
+		if len(ids) > maxNoteMemos {
+			tb.Fatalf("the pages of %s do not end", id)
+		}
 		if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
 			if n := int(res.GetNote().GetMemoCount()); n != len(ids) {
 				tb.Fatalf("%s has %d memos, and memo_count is %d", id, len(ids), n)
@@ -285,6 +288,9 @@ func TestSearchNotes(t *testing.T) {
 			}
 			if req.PageToken = res.GetNextPageToken(); req.PageToken == "" {
 				return found
+			}
+			if len(found) > 10 {
+				t.Fatal("the pages do not end")
 			}
 			w.note(t, "alice", "認証, written meanwhile")
 		}

@@ -317,6 +317,50 @@ func TestHistory(t *testing.T) {
 	wantCode(t, err, connect.CodeInvalidArgument, "page_token is not one that was given out")
 }
 
+// TestEarlierRevision brings content back as one more revision; what is no content stays as it is.
+func TestEarlierRevision(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	id := w.create(t, "alice", &memov1.MemoDraft{Title: "最初", Body: "一", Summary: "s", MemoTypes: []string{"decision"}, Categories: []string{"Go"}, Projects: []string{"p"}})[0]
+	alice := as(t, "alice")
+	first := w.read(t, id)
+	if _, err := w.UpdateMemo(alice, &memov1.UpdateMemoRequest{Id: id, Title: "次", Body: "二", Categories: []string{"設計"}, UpdateMask: &fieldmaskpb.FieldMask{Paths: []string{"*"}}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := w.UpdateMemo(alice, &memov1.UpdateMemoRequest{Id: id, FromRevision: 1, Etag: first.GetEtag()})
+	wantCode(t, err, connect.CodeAborted, "revision 2")
+	_, err = w.UpdateMemo(alice, &memov1.UpdateMemoRequest{Id: id, FromRevision: 3})
+	wantCode(t, err, connect.CodeNotFound, id+" has no revision 3; its newest is 2")
+	_, err = w.UpdateMemo(alice, &memov1.UpdateMemoRequest{Id: id, FromRevision: 1, Title: "x"})
+	wantCode(t, err, connect.CodeInvalidArgument, "from_revision brings the whole memo back; leave out title")
+	_, err = w.UpdateMemo(as(t, "bob"), &memov1.UpdateMemoRequest{Id: id, FromRevision: 7})
+	wantCode(t, err, connect.CodeNotFound, id+" not found; search first")
+
+	// A tool call has the argument in its mask.
+	mask := &fieldmaskpb.FieldMask{Paths: []string{"from_revision"}}
+	res, err := w.UpdateMemo(alice, &memov1.UpdateMemoRequest{Id: id, FromRevision: 1, UpdateMask: mask})
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := proto.CloneOf(first)
+	want.Revision, want.Etag, want.UpdateTime = 3, etag(id, 3), res.GetMemo().GetUpdateTime()
+	if diff := cmp.Diff(want, w.read(t, id), protocmp.Transform()); diff != "" {
+		t.Errorf("the memo (-want +got):\n%s", diff)
+	}
+	if got := w.find(t, "alice", &memov1.SearchMemosRequest{Query: "最初", Categories: []string{"Go"}}); !slices.Equal(got, []string{id}) {
+		t.Errorf("search: got %v", got)
+	}
+	res, err = w.UpdateMemo(alice, &memov1.UpdateMemoRequest{Id: id, FromRevision: 1, UpdateMask: mask})
+	if err != nil || res.GetMemo().GetRevision() != 3 {
+		t.Errorf("once more: got %v, %v, want revision 3", res, err)
+	}
+	_, err = w.UpdateMemo(alice, &memov1.UpdateMemoRequest{Id: id, UpdateMask: mask})
+	wantCode(t, err, connect.CodeInvalidArgument, "there is nothing to change")
+	w.trash(t, id)
+	_, err = w.UpdateMemo(alice, &memov1.UpdateMemoRequest{Id: id, FromRevision: 2})
+	wantCode(t, err, connect.CodeFailedPrecondition, "is in the trash")
+}
+
 func TestCategories(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -46,6 +46,8 @@ const (
 	fieldTypes      = "memo_types"
 	fieldCategories = "categories"
 	fieldProjects   = "projects"
+
+	fieldFromRevision = "from_revision" // in an update_mask it says nothing
 )
 
 // fieldNames lists the fields of a memo that can change, in the order of the proto file.

@@ -865,7 +865,10 @@ type UpdateMemoRequest struct {
 	Projects []string `protobuf:"bytes,8,rep,name=projects,proto3" json:"projects,omitempty"`
 	// Which fields to change, by name; absent means those that are not empty (AIP-134). A tool call needs none: the
 	// arguments that are present are changed.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,9,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,9,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Give every field the value that it had at this earlier revision, from 1; 0 means that the fields above say what
+	// changes. With it, no field but id and etag may be given.
+	FromRevision  int32 `protobuf:"varint,10,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -961,6 +964,13 @@ func (x *UpdateMemoRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 		return x.UpdateMask
 	}
 	return nil
+}
+
+func (x *UpdateMemoRequest) GetFromRevision() int32 {
+	if x != nil {
+		return x.FromRevision
+	}
+	return 0
 }
 
 // UpdateMemoResponse has the memo after the change.
@@ -2083,7 +2093,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"missingIds\x12&\n" +
 	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\x12\x1f\n" +
 	"\vsearch_mode\x18\x05 \x01(\tR\n" +
-	"searchMode\"\xc5\x05\n" +
+	"searchMode\"\xcc\x06\n" +
 	"\x11UpdateMemoRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
 	"\x0eThe memo's id.\x10\x01\x18@R\x02id\x12d\n" +
@@ -2105,7 +2115,10 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bprojects\x18\b \x03(\tB9\xb2\xbb\x185\n" +
 	"/The new projects, all of them; [] removes them.\x18d \x14R\bprojects\x12C\n" +
 	"\vupdate_mask\x18\t \x01(\v2\x1a.google.protobuf.FieldMaskB\x06\xb2\xbb\x18\x02H\x01R\n" +
-	"updateMask\"=\n" +
+	"updateMask\x12\x84\x01\n" +
+	"\rfrom_revision\x18\n" +
+	" \x01(\x05B_\xb2\xbb\x18[\n" +
+	"WBring the whole memo back as it was at this earlier revision, and give no other change.0\x00R\ffromRevision\"=\n" +
 	"\x12UpdateMemoResponse\x12'\n" +
 	"\x04memo\x18\x01 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\"S\n" +
 	"\x12DeleteMemosRequest\x12=\n" +

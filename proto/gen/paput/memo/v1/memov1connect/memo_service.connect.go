@@ -191,8 +191,9 @@ type MemoServiceClient interface {
 	//
 	// Errors: invalid_argument when a filter or the page token is malformed.
 	SearchMemos(context.Context, *v1.SearchMemosRequest) (*v1.SearchMemosResponse, error)
-	// UpdateMemo changes the given fields of a memo and keeps the others. To change a public memo is to publish the change,
-	// so it takes the scope paput.publish.
+	// UpdateMemo changes the given fields of a memo and keeps the others, or brings all of them back from an earlier
+	// revision, which makes one more. To change a public memo is to publish the change, so it takes the scope
+	// paput.publish.
 	//
 	// Errors: not_found; aborted when etag is given and the memo has changed since; permission_denied for a public memo
 	// without that scope; invalid_argument.
@@ -269,8 +270,9 @@ type MemoServiceHandler interface {
 	//
 	// Errors: invalid_argument when a filter or the page token is malformed.
 	SearchMemos(context.Context, *v1.SearchMemosRequest) (*v1.SearchMemosResponse, error)
-	// UpdateMemo changes the given fields of a memo and keeps the others. To change a public memo is to publish the change,
-	// so it takes the scope paput.publish.
+	// UpdateMemo changes the given fields of a memo and keeps the others, or brings all of them back from an earlier
+	// revision, which makes one more. To change a public memo is to publish the change, so it takes the scope
+	// paput.publish.
 	//
 	// Errors: not_found; aborted when etag is given and the memo has changed since; permission_denied for a public memo
 	// without that scope; invalid_argument.
