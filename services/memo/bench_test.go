@@ -163,6 +163,7 @@ func BenchmarkSearch(b *testing.B) {
 	queries := []struct{ name, query string }{
 		{"newest", ""}, {"rare", "珍品"}, {"middling", "百分五"}, {"common", "全部"}, {"kana", "して"},
 		{"character", "設"}, {"identifier", "redirectUri"}, {"two", "認証 token"}, {"three", "珍品 全部 認証"}, {"long", "認証検証"},
+		{"question", "認証基盤を移行したあとに更新の token が失効するのはなぜか、原因を調査した方法"}, {"absent", "存在しない言葉 absent words"},
 	}
 	for _, size := range worlds {
 		w := filledWorld(b, size.accounts, size.each)

@@ -168,3 +168,6 @@ func (f filter) newest(after *cursor, limit int) (string, []any) {
 
 // hasLabel lacks the end of its condition on the key.
 const hasLabel = "SELECT 1 FROM memo_labels l WHERE l.account = m.account AND l.create_time = m.create_time AND l.id = m.id AND l.kind = ? AND l.key"
+
+// onRows says whether the filter needs more of a memo than its account and the index.
+func (f filter) onRows() bool { return f.isPublic != nil || len(f.times) > 0 }

@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -61,7 +62,8 @@ const maxFolded = 1500
 type indexed struct {
 	// document is what the text index gets: the memo's tokens with spaces between them.
 	document string
-	// folded is the title, the summary and the beginning of the body as they are compared, one line each.
+	// folded is the title, the summary with the names of categories and projects, and the beginning of the body as they are
+	// compared, one line each.
 	folded string
 	// length is how many characters the body has.
 	length int
@@ -69,12 +71,13 @@ type indexed struct {
 
 func indexedFrom(account int64, c content) indexed {
 	title, summary, body := normalise(c.title), normalise(c.summary), normalise(c.body)
+	names := normalise(strings.Join(slices.Concat(c.categories, c.projects), "\n"))
 	titlePieces := pieces(title)
 	d := documentBuilder{
 		account: strconv.FormatInt(account, 10),
 		text:    make([]byte, 0, 4*(len(c.title)+len(c.summary)+len(c.body))+100),
 	}
-	d.add(inText, tokenise(titlePieces, pieces(summary), pieces(body)))
+	d.add(inText, tokenise(titlePieces, pieces(summary), pieces(body), pieces(names)))
 	d.add(inTitle, tokenise(titlePieces))
 	for _, l := range c.labels() {
 		d.token(inLabel, l.token())
@@ -82,7 +85,7 @@ func indexedFrom(account int64, c content) indexed {
 	beginning, _ := slices.BinarySearchFunc(body, maxFolded, func(g glyph, at int) int { return int(g.from) - at })
 	return indexed{
 		document: string(d.text),
-		folded:   folded(title) + "\n" + folded(summary) + "\n" + folded(body[:beginning]),
+		folded:   folded(title) + "\n" + strings.TrimLeft(folded(summary)+" "+folded(names), " ") + "\n" + folded(body[:beginning]),
 		length:   len(body),
 	}
 }

@@ -249,11 +249,11 @@ func (m *machine) observe() seen {
 		for _, query := range append(vocabulary(), "認証 token", "") {
 			for _, deleted := range []bool{false, true} {
 				ids := m.all(account, &memov1.SearchMemosRequest{Query: query, IncludeDeleted: deleted, PageSize: 100})
-				s.Found[fmt.Sprintf("%s %q %v", account, query, deleted)] = ids
+				s.Found[fmt.Sprintf("%s %q %v", account, query, deleted)] = m.withAll(query, ids)
 			}
 			for _, public := range []bool{false, true} {
 				ids := m.all(account, &memov1.SearchMemosRequest{Query: query, IsPublic: &public, PageSize: 100})
-				s.Found[fmt.Sprintf("%s %q public %v", account, query, public)] = ids
+				s.Found[fmt.Sprintf("%s %q public %v", account, query, public)] = m.withAll(query, ids)
 			}
 		}
 		res, err := m.ListCategories(as(m.T, account), &memov1.ListCategoriesRequest{})
@@ -320,14 +320,36 @@ func (m *machine) expect() seen {
 	return s
 }
 
+// wordsIn counts the words of a query that a memo has.
+func (m *machine) wordsIn(id, query string) int {
+	memo := m.memos[id].memo
+	text := strings.Join(slices.Concat([]string{memo.GetTitle(), memo.GetSummary(), memo.GetBody()}, memo.GetCategories(), memo.GetProjects()), " ")
+	n := 0
+	for _, word := range strings.Fields(query) {
+		if strings.Contains(text, word) {
+			n++
+		}
+	}
+	return n
+}
+
+// withAll leaves out the memos that have but a part of the query, which must have a part.
+func (m *machine) withAll(query string, ids []string) []string {
+	return slices.DeleteFunc(ids, func(id string) bool {
+		n := m.wordsIn(id, query)
+		if query != "" && n == 0 {
+			m.Fatalf("query %q found %s, which has no word of it", query, id)
+		}
+		return n < len(strings.Fields(query))
+	})
+}
+
 // having gives the ids of the account's memos that have all words of a query and pass a test, sorted.
 func (m *machine) having(account, query string, pass func(*memov1.Memo) bool) []string {
 	ids := []string{}
 	for _, id := range slices.Sorted(maps.Keys(m.memos)) {
 		known := m.memos[id]
-		text := known.memo.GetTitle() + " " + known.memo.GetSummary() + " " + known.memo.GetBody()
-		hasAll := !slices.ContainsFunc(strings.Fields(query), func(word string) bool { return !strings.Contains(text, word) })
-		if known.account == account && hasAll && pass(known.memo) {
+		if known.account == account && m.wordsIn(id, query) == len(strings.Fields(query)) && pass(known.memo) {
 			ids = append(ids, id)
 		}
 	}

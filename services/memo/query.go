@@ -10,8 +10,8 @@ import (
 // maxTerms bounds the terms of a query; what follows them does not count.
 const maxTerms = 32
 
-// term is a word that a memo must contain to be found. All terms of a query must be in the memo, each anywhere in its
-// title, summary or body.
+// term is a word that is looked for. Memos that have all terms of a query come first, each anywhere in the title, the summary,
+// the body or the names of categories and projects; loose.go has what follows them.
 type term struct {
 	// phrases are alternatives; each is tokens that follow one another.
 	phrases [][]string

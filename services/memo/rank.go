@@ -18,10 +18,11 @@ const maxCandidates = 150
 // maxCounted is where a word is common enough for its exact number not to matter.
 const maxCounted = 200
 
-// candidate is a memo that has all terms.
+// candidate is a memo that has all terms, or a loose one, which has a part of the query.
 type candidate struct {
 	n     int64
 	score float64
+	loose bool
 }
 
 // compare orders the better memo first, then the newer.
@@ -29,7 +30,7 @@ func (c candidate) compare(o candidate) int {
 	return cmp.Or(cmp.Compare(o.score, c.score), cmp.Compare(o.n, c.n))
 }
 
-// keyword gives a page of the memos that have all terms, best first.
+// keyword gives a page of the memos that have all terms, best first, and when they are few, of those that have most.
 func (s search) keyword() (*memov1.SearchMemosResponse, error) {
 	res := &memov1.SearchMemosResponse{SearchMode: modeKeyword}
 	if len(s.terms) == 0 || s.filter.account == 0 {
@@ -54,7 +55,7 @@ func (s search) keyword() (*memov1.SearchMemosResponse, error) {
 	if !at.Tail {
 		i := 0
 		if at.N > 0 {
-			i, _ = slices.BinarySearchFunc(ranked, candidate{at.N, at.Score}, func(c, last candidate) int {
+			i, _ = slices.BinarySearchFunc(ranked, candidate{n: at.N, score: at.Score}, func(c, last candidate) int {
 				if c.compare(last) <= 0 {
 					return -1
 				}
@@ -112,7 +113,15 @@ func (s search) ranked(pin int64) (ranked []candidate, oldest int64, err error) 
 		}
 	}
 	slices.SortFunc(ranked, candidate.compare)
-	return ranked, oldest, nil
+	if len(ranked) >= enough {
+		return ranked, oldest, nil
+	}
+	ceiling := 0.0
+	if len(ranked) > 0 {
+		ceiling = ranked[len(ranked)-1].score
+	}
+	loose, err := s.loose(pin, ranked, ceiling)
+	return append(ranked, loose...), 0, err
 }
 
 // tail gives matches beyond the ranked ones, the newest first. Their scores never exceed that of the memo before them.
@@ -158,7 +167,7 @@ func (s search) matches(kind byte, pin int64, limit int) ([]candidate, error) {
 	defer rows.Close()
 	var out []candidate
 	take := func(f find) {
-		out = append(out, candidate{f.n, score(s.terms, f.folded, f.length)})
+		out = append(out, candidate{n: f.n, score: score(s.terms, f.folded, f.length)})
 	}
 	for rows.Next() {
 		var f find
@@ -245,7 +254,7 @@ const (
 	usualBody     = 500 // characters
 )
 
-// score says how well a memo that has all terms matches them.
+// score says how well a memo that has the terms matches them.
 func score(terms []term, text string, length int) float64 {
 	title, rest, _ := strings.Cut(text, "\n")
 	summary, body, _ := strings.Cut(rest, "\n")
@@ -285,13 +294,17 @@ func (s search) entries(page []candidate) ([]*memov1.MemoEntry, error) {
 	for _, r := range rows {
 		byN[r.n] = r
 	}
-	snippets := snippets{terms: s.terms}
+	strict, loose := snippets{terms: s.terms}, snippets{terms: s.clues}
 	var out []*memov1.MemoEntry
 	for _, c := range page {
 		r := byN[c.n]
 		e := r.entry()
 		e.Score = c.score
-		e.Snippet = snippets.of(r.content)
+		if c.loose {
+			e.Snippet = loose.of(r.content)
+		} else {
+			e.Snippet = strict.of(r.content)
+		}
 		out = append(out, e)
 	}
 	return out, nil

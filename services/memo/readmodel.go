@@ -78,7 +78,7 @@ CREATE VIRTUAL TABLE memo_text USING fts5 (document, content = '', contentless_d
 func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "memo",
-		Version: 2,
+		Version: 3,
 		Kinds:   []string{kindName},
 		Schema:  schema,
 		Tables:  []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "memo_text"},

@@ -47,6 +47,7 @@ func (s *Service) SearchMemos(ctx context.Context, req *memov1.SearchMemosReques
 			return err
 		}
 		search.terms = parseQuery(req.GetQuery())
+		search.clues = cluesOf(req.GetQuery())
 		res, err = search.keyword()
 		return err
 	})
@@ -98,6 +99,7 @@ type search struct {
 	querier
 	filter filter
 	terms  []term
+	clues  []term
 	// waiting are the account's memos that are not in the text index yet.
 	waiting []find
 	list    []byte

@@ -1,0 +1,292 @@
+package memo
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+)
+
+// A question, or words that no memo has all of, is answered by the memos that have most of what it says. The query is cut
+// into clues: the pairs of characters of each dense run, and each word with its inflections. A clue that few memos have
+// counts for more. Such memos follow those that have all terms, and are looked for only when these do not fill a page of
+// the usual size.
+const (
+	// enough is how many memos that have all terms make others superfluous.
+	enough = 10
+	// maxLoose bounds the memos that are found by a part of the query.
+	maxLoose = 50
+	// maxClues bounds the clues of a query; the weakest do not count.
+	maxClues = 32
+	// maxPostings is how many of the newest memos with a clue are looked at.
+	maxPostings = 250
+	// maxMemos is where an account has so many memos that their number does not matter.
+	maxMemos = 2000
+)
+
+// The weights of clues, by how much they usually say.
+const (
+	wordClue     = 2.0 // a word
+	pairClue     = 1.0 // two kanji or two katakana
+	mixedClue    = 0.5 // one of them with hiragana: an inflection, or the end of a word with a particle
+	hiraganaClue = 0.1
+	kanjiClue    = 0.3 // a kanji by itself: 切 and 戻 are what 切戻し and 切り戻す have in common
+	usualPairs   = 1   // of a katakana word; those of a longer one weigh less each, but more together
+	shareClue    = 0.5 // of the weight of a joined word or an identifier, for each of its parts
+)
+
+// leastShare is the part of a query's weight that a memo must have. A query of few clues needs more: with little to go by,
+// half of it says little.
+func leastShare(clues int) float64 {
+	const few = 3
+	if clues <= few {
+		return 0.5
+	}
+	return 0.15
+}
+
+// cluesOf gives the clues of a query as terms of their own.
+func cluesOf(query string) []term {
+	var out []term
+	text := pieces(normalise(query))
+	for i, p := range text {
+		switch p.class {
+		case classWord:
+			joins := i+1 < len(text) && text[i+1].after == joined || i > 0 && p.after == joined
+			out = append(out, wordClues(p, joins)...)
+		case classDense:
+			out = append(out, denseClues(p)...)
+		default:
+			s := string(p.text[0].r)
+			out = append(out, term{phrases: [][]string{{s}}, needles: []string{s}, dense: true, weight: wordClue})
+		}
+	}
+	for _, t := range parseQuery(query) {
+		if !t.dense && len(t.phrases[0]) > 1 {
+			t.weight = wordClue
+			out = append(out, t)
+		}
+	}
+	out = uniqueTerms(out)
+	slices.SortStableFunc(out, func(a, b term) int { return cmp.Compare(b.weight, a.weight) })
+	return out[:min(len(out), maxClues)]
+}
+
+// wordClues gives those of a word, which may be a part of a longer one as in net/http.
+func wordClues(p piece, isPart bool) []term {
+	whole := wordTerm([]piece{p})
+	whole.weight = wordClue
+	if isPart {
+		whole.weight *= shareClue
+	}
+	for _, s := range inflections(p.word()) {
+		whole.phrases = append(whole.phrases, []string{s})
+		whole.needles = append(whole.needles, s)
+	}
+	out := []term{whole}
+	if isPart {
+		return out
+	}
+	for _, s := range p.parts() {
+		out = append(out, term{phrases: [][]string{{s}}, needles: []string{s}, weight: wordClue * shareClue})
+	}
+	return out
+}
+
+func denseClues(p piece) []term {
+	text := slices.DeleteFunc(slices.Clone(p.text), func(g glyph) bool { return g.class == classNone })
+	run := p.characters()
+	if len(run) == 1 {
+		return []term{{phrases: [][]string{{string(run)}}, needles: []string{string(run)}, dense: true, weight: clueWeight(text[0], text[0])}}
+	}
+	var out []term
+	for i, pair := range appendPairs(nil, run) {
+		weight := clueWeight(text[i], text[i+1])
+		if n := pairsOfWord(text, i); n > usualPairs {
+			weight *= math.Sqrt(usualPairs / float64(n))
+		}
+		out = append(out, term{phrases: [][]string{{pair}}, needles: []string{pair}, dense: true, weight: weight})
+	}
+	for _, r := range run {
+		if r >= 0x4E00 && r <= 0x9FFF {
+			out = append(out, term{phrases: [][]string{{string(r)}}, needles: []string{string(r)}, dense: true, weight: kanjiClue})
+		}
+	}
+	return out
+}
+
+// pairsOfWord counts the pairs of the katakana word that the pair at i is in; 0 when it is in none.
+func pairsOfWord(text []glyph, i int) int {
+	isOther := func(g glyph) bool { return !g.katakana }
+	n := slices.IndexFunc(text[i:], isOther)
+	if n < 0 {
+		n = len(text) - i
+	}
+	if n < 2 {
+		return 0
+	}
+	for ; i > 0 && text[i-1].katakana; i-- {
+		n++
+	}
+	return n - 1
+}
+
+func clueWeight(a, b glyph) float64 {
+	switch {
+	case isHiragana(a) && isHiragana(b):
+		return hiraganaClue
+	case isHiragana(a) || isHiragana(b):
+		return mixedClue
+	}
+	return pairClue
+}
+
+func isHiragana(g glyph) bool { return !g.katakana && g.r >= 0x3041 && g.r <= 0x3096 }
+
+// inflections are the forms in which an English word is likely to be written besides its own.
+func inflections(word string) []string {
+	const least = 3
+	if len(word) < least || strings.ContainsFunc(word, func(r rune) bool { return r < 'a' || r > 'z' }) {
+		return nil
+	}
+	stems := []string{word}
+	for _, ending := range []struct{ cut, add string }{{"ies", "y"}, {"ied", "y"}, {"es", ""}, {"s", ""}, {"ed", ""}, {"ed", "e"}, {"ing", ""}, {"ing", "e"}} {
+		if stem, ok := strings.CutSuffix(word, ending.cut); ok && len(stem) >= least {
+			stems = append(stems, stem+ending.add)
+		}
+	}
+	var out []string
+	for _, stem := range stems {
+		out = append(out, stem, stem+"s", stem+"ed", stem+"ing")
+		if base, ok := strings.CutSuffix(stem, "e"); ok {
+			out = append(out, base+"ing", stem+"d")
+		}
+		if base, ok := strings.CutSuffix(stem, "y"); ok {
+			out = append(out, base+"ies", base+"ied")
+		}
+	}
+	return slices.DeleteFunc(unique(out), func(s string) bool { return s == word })
+}
+
+// loose gives the memos that have a part of the query and are none of those given, best first, with scores below ceiling.
+func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidate, error) {
+	clues := slices.Clone(s.clues)
+	total, err := s.countMemos(pin)
+	if err != nil {
+		return nil, err
+	}
+	sum := 0.0
+	has := map[int64][]int{} // which clues a memo has
+	share := map[int64]float64{}
+	for i := range clues {
+		found, err := s.postings(clues[i], pin)
+		if err != nil {
+			return nil, err
+		}
+		n := float64(len(found))
+		clues[i].weight *= math.Log(1 + (float64(total)-n+0.5)/(n+0.5))
+		sum += clues[i].weight
+		for _, memo := range found {
+			has[memo] = append(has[memo], i)
+			share[memo] += clues[i].weight
+		}
+	}
+	for _, c := range given {
+		delete(share, c.n)
+	}
+	least := leastShare(len(clues)) * sum
+	maps.DeleteFunc(share, func(_ int64, w float64) bool { return w < least })
+	best := slices.SortedFunc(maps.Keys(share), func(a, b int64) int {
+		return cmp.Or(cmp.Compare(share[b], share[a]), cmp.Compare(b, a))
+	})
+	best = best[:min(len(best), 2*maxLoose)]
+	finds, err := s.finds(best)
+	if err != nil {
+		return nil, err
+	}
+	var out []candidate
+	for _, f := range finds {
+		var mine []term
+		for _, i := range has[f.n] {
+			mine = append(mine, clues[i])
+		}
+		out = append(out, candidate{n: f.n, score: share[f.n] / sum * score(mine, f.folded, f.length), loose: true})
+	}
+	slices.SortFunc(out, candidate.compare)
+	out = out[:min(len(out), maxLoose)]
+	if ceiling > 0 && len(out) > 0 {
+		scale := ceiling / (out[0].score + ceiling)
+		for i := range out {
+			out[i].score *= scale
+		}
+	}
+	return out, nil
+}
+
+// countMemos gives the number of the account's memos up to pin, at most maxMemos.
+func (s search) countMemos(pin int64) (n int, err error) {
+	err = s.QueryRow("SELECT count(*) FROM (SELECT 1 FROM memos WHERE account = ? AND n <= ? LIMIT ?)", s.filter.account, pin, maxMemos).Scan(&n)
+	if err != nil {
+		return 0, fmt.Errorf("search memos: %w", err)
+	}
+	return n, nil
+}
+
+// postings gives the newest memos that have a clue and pass the filter, but for the trash, which finds leaves out.
+func (s search) postings(clue term, pin int64) ([]int64, error) {
+	wanted := expressionFor(s.filter.account, inText, []term{clue}, s.filter.lists())
+	var c clause
+	c.and("t.memo_text MATCH ?", wanted.fts5())
+	c.and("t.rowid <= ?", pin)
+	from := "memo_text t"
+	if s.filter.onRows() {
+		from += " CROSS JOIN memo_finds f ON f.n = t.rowid"
+		s.filter.rows(&c, "f")
+	}
+	rows, err := s.Query("SELECT t.rowid FROM "+from+" WHERE "+c.sql.String()+" ORDER BY t.rowid DESC LIMIT ?", append(c.args, maxPostings)...)
+	if err != nil {
+		return nil, fmt.Errorf("search memos: %w", err)
+	}
+	defer rows.Close()
+	var out []int64
+	for rows.Next() {
+		var n int64
+		if err := rows.Scan(&n); err != nil {
+			return nil, fmt.Errorf("search memos: %w", err)
+		}
+		out = append(out, n)
+	}
+	for _, f := range s.waiting {
+		if f.n <= pin && f.passes && wanted.holds(f.document) {
+			out = append(out, f.n)
+		}
+	}
+	slices.SortFunc(out, func(a, b int64) int { return cmp.Compare(b, a) })
+	return out[:min(len(out), maxPostings)], rows.Err()
+}
+
+// finds gives what ranking needs of those memos that pass the filter.
+func (s search) finds(ns []int64) ([]find, error) {
+	if len(ns) == 0 {
+		return nil, nil
+	}
+	var c clause
+	c.and("f.n IN (SELECT value FROM json_each(?))", jsonArray(ns))
+	s.filter.rows(&c, "f")
+	rows, err := s.Query("SELECT f.n, f.length, f.folded FROM memo_finds f WHERE "+c.sql.String(), c.args...)
+	if err != nil {
+		return nil, fmt.Errorf("search memos: %w", err)
+	}
+	defer rows.Close()
+	var out []find
+	for rows.Next() {
+		var f find
+		if err := rows.Scan(&f.n, &f.length, &f.folded); err != nil {
+			return nil, fmt.Errorf("search memos: %w", err)
+		}
+		out = append(out, f)
+	}
+	return out, rows.Err()
+}
