@@ -3,10 +3,10 @@ BUF := go tool -modfile=deploy/tools/go.mod buf
 LINT := go tool -modfile=deploy/tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test conformance soak check generate golden fix bench
+.PHONY: help run build test conformance soak check generate golden fix bench bench-search
 
 help: ## list what can be made
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: build ## build and start paputd with everything embedded
 	@exec bin/paputd serve
@@ -50,3 +50,6 @@ fix: ## format and fix what the linters can
 
 bench: build ## measure; every figure beside a baseline from the same run
 	go run ./deploy/bench
+
+bench-search: ## measure what a search finds, beside FTS5's own tokenizers; ARGS=-misses lists what it does not
+	go test -count=1 -run '^TestSearchQuality$$' -v ./services/memo $(ARGS)
