@@ -39,6 +39,8 @@ type registration struct {
 	Port int `json:"port"`
 	// Device says that it was registered on a machine without a browser, and for that alone.
 	Device bool `json:"device,omitempty"`
+	// Scopes are what it said it would ask for; empty for the usual ones.
+	Scopes []string `json:"scopes,omitempty"`
 }
 
 // tokens are what one log-in gave. They are never shown.

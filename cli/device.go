@@ -55,7 +55,7 @@ func (a *app) authorizeDevice(ctx context.Context, acc *account) error {
 		if err != nil {
 			return err
 		}
-		acc.Registration = registration{ClientID: id, Device: true}
+		acc.Registration = registration{ClientID: id, Device: true, Scopes: acc.Endpoints.Scopes}
 	}
 	codes, err := a.deviceCodes(ctx, acc)
 	if err != nil {

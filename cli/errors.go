@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -129,7 +130,12 @@ func fromRPC(server string, err error) error {
 		return problemf(errNotFound, "%s", text)
 	case connect.CodeAborted, connect.CodeAlreadyExists:
 		return problemf(errConflict, "%s", text)
-	case connect.CodeInvalidArgument, connect.CodePermissionDenied, connect.CodeFailedPrecondition,
+	case connect.CodePermissionDenied:
+		if scope := regexp.MustCompile(`paput\.[a-z]+`).FindString(text); scope != "" {
+			text += "; to get it, run: paput login " + server + " --scope " + scope
+		}
+		return problemf(errRefused, "%s", text)
+	case connect.CodeInvalidArgument, connect.CodeFailedPrecondition,
 		connect.CodeResourceExhausted, connect.CodeOutOfRange:
 		return problemf(errRefused, "%s", text)
 	case connect.CodeUnavailable, connect.CodeDeadlineExceeded:

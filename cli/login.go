@@ -27,6 +27,7 @@ func defaultScopes() []string { return []string{"paput.read", "paput.write"} }
 
 func (a *app) loginCommand() *cobra.Command {
 	var noBrowser, device bool
+	var scopes []string
 	cmd := &cobra.Command{
 		Use:   "login [SERVER]",
 		Short: "Log in to a Paput server in the browser",
@@ -36,11 +37,15 @@ paput waits five minutes for you to sign in and agree. On a machine without a
 browser, such as over SSH, use --device: paput prints a code, which you enter in
 the browser of any other device within ten minutes. Later commands use the
 server logged in to last, unless --server or PAPUT_SERVER names another. Logging
-in again replaces the session before.`,
+in again replaces the session before.
+
+paput asks for what everyday commands need. What needs more says so, and names
+the scope to ask for with --scope.`,
 		Example: `  paput login
   paput login https://paput.example.com
   paput login --no-browser      # prints the address to open on this machine
-  paput login --device          # prints a code to enter on another device`,
+  paput login --device          # prints a code to enter on another device
+  paput login --scope paput.publish   # also to make memos public`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if len(args) == 1 {
@@ -50,18 +55,20 @@ in again replaces the session before.`,
 			case device && noBrowser:
 				return usageOf(cmd, errors.New("--device and --no-browser are two ways to log in: use one"))
 			case device:
-				return a.login(cmd.Context(), a.authorizeDevice)
+				return a.login(cmd.Context(), scopes, a.authorizeDevice)
 			}
-			return a.login(cmd.Context(), func(ctx context.Context, acc *account) error { return a.authorize(ctx, acc, !noBrowser) })
+			return a.login(cmd.Context(), scopes, func(ctx context.Context, acc *account) error { return a.authorize(ctx, acc, !noBrowser) })
 		},
 	}
 	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "print the address to open instead of opening it")
 	cmd.Flags().BoolVar(&device, "device", false, "print a code to enter in a browser on another device")
+	cmd.Flags().StringArrayVar(&scopes, "scope", nil, "also ask for a `SCOPE`, such as paput.publish; can be repeated")
 	return cmd
 }
 
-// login logs in by authorize, which puts the tokens into an account, and keeps them.
-func (a *app) login(ctx context.Context, authorize func(context.Context, *account) error) error {
+// login logs in by authorize, which puts the tokens into an account, and keeps them. It asks for the usual scopes and those
+// given.
+func (a *app) login(ctx context.Context, scopes []string, authorize func(context.Context, *account) error) error {
 	v, err := a.vault()
 	if err != nil {
 		return err
@@ -81,9 +88,14 @@ func (a *app) login(ctx context.Context, authorize func(context.Context, *accoun
 	if len(found.Scopes) == 0 {
 		found.Scopes = defaultScopes()
 	}
+	for _, scope := range scopes {
+		if !slices.Contains(found.Scopes, scope) {
+			found.Scopes = append(found.Scopes, scope)
+		}
+	}
 	before := kept.of(server)
 	acc := &account{Endpoints: found}
-	if before.Endpoints.Issuer == found.Issuer {
+	if before.Endpoints.Issuer == found.Issuer && before.Registration.covers(found.Scopes, scopes) {
 		acc.Registration = before.Registration
 	}
 	if known, err := a.isRegistered(ctx, acc); err != nil {
@@ -115,7 +127,21 @@ func (a *app) login(ctx context.Context, authorize func(context.Context, *accoun
 			a.note("paput: the session before could not be ended: %s", err)
 		}
 	}
+	for _, scope := range scopes {
+		if allowed := strings.Fields(acc.Tokens.Scope); len(allowed) > 0 && !slices.Contains(allowed, scope) {
+			a.note("paput: the scope %s was not allowed", scope)
+		}
+	}
 	return a.welcome(ctx, server)
+}
+
+// covers says whether a registration may ask for all of these scopes, some of which are more than the usual ones. A server
+// may keep a client to what it said when it registered (RFC 7591, section 2).
+func (r registration) covers(scopes, more []string) bool {
+	if len(r.Scopes) == 0 {
+		return len(more) == 0
+	}
+	return !slices.ContainsFunc(scopes, func(s string) bool { return !slices.Contains(r.Scopes, s) })
 }
 
 // welcome says who has logged in.
@@ -150,7 +176,7 @@ func (a *app) authorize(ctx context.Context, acc *account, browse bool) error {
 		if err != nil {
 			return err
 		}
-		acc.Registration = registration{ClientID: id, Port: port}
+		acc.Registration = registration{ClientID: id, Port: port, Scopes: acc.Endpoints.Scopes}
 	}
 	verifier, state := secret(), secret()
 	address, err := authorizationURL(acc, redirect, verifier, state)

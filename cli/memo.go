@@ -21,7 +21,8 @@ func (a *app) memoCommand() *cobra.Command {
 	return group("memo", "Write, find, change and remove memos",
 		`Write, find, change and remove memos: short, titled notes in Markdown.`,
 		a.memoAddCommand(), a.memoSearchCommand(), a.memoShowCommand(), a.memoEditCommand(),
-		a.memoRmCommand(), a.memoRestoreCommand(), a.memoHistoryCommand(), a.memoCategoriesCommand())
+		a.memoRmCommand(), a.memoRestoreCommand(), a.memoPublishCommand(), a.memoUnpublishCommand(),
+		a.memoHistoryCommand(), a.memoCategoriesCommand())
 }
 
 // memos opens the session and returns a client of the memo service with it.
@@ -150,6 +151,9 @@ func (a *app) markdown(m *memov1.Memo) string {
 	}
 	if m.GetRevision() > 1 {
 		about = append(about, fmt.Sprintf("revision %d of %s", m.GetRevision(), a.moment(m.GetUpdateTime())))
+	}
+	if m.GetPublicUrl() != "" {
+		about = append(about, "public at "+clean(m.GetPublicUrl()))
 	}
 	if m.GetDeleteTime() != nil {
 		about = append(about, "in the trash since "+a.moment(m.GetDeleteTime()))

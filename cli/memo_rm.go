@@ -10,6 +10,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	toolv1 "github.com/paput/paput/proto/gen/paput/tool/v1"
 )
 
 func (a *app) memoRmCommand() *cobra.Command {
@@ -35,7 +36,7 @@ for 30 days. On a terminal paput shows the titles and asks first.`,
 			if err != nil {
 				return fromRPC(s.server, err)
 			}
-			return a.printResults(res, res.GetResults(), "moved to the trash")
+			return printResults(a, res, res.GetResults(), done("moved to the trash"))
 		},
 	}
 	cmd.Flags().BoolVarP(&yes, "yes", "y", false, "do not ask")
@@ -75,7 +76,7 @@ func (a *app) memoRestoreCommand() *cobra.Command {
 			if err != nil {
 				return fromRPC(s.server, err)
 			}
-			return a.printResults(res, res.GetResults(), "restored")
+			return printResults(a, res, res.GetResults(), done("restored"))
 		},
 	}
 	cmd.Flags().Int32Var(&revision, "revision", 0, "bring one memo back as it was at this revision: a `NUMBER` from 1")
@@ -117,8 +118,19 @@ func (a *app) confirmRemoval(ctx context.Context, ids []string) (bool, error) {
 	}
 }
 
-// printResults tells what became of each id, and fails with the first that was refused.
-func (a *app) printResults(res proto.Message, results []*memov1.MemoResult, done string) error {
+// itemResult tells what became of one id.
+type itemResult interface {
+	GetId() string
+	GetError() *toolv1.ItemError
+}
+
+// done is the line of an id with which it was done.
+func done(what string) func(*memov1.MemoResult) string {
+	return func(r *memov1.MemoResult) string { return r.GetId() + " " + what }
+}
+
+// printResults prints a line for each id that was not refused, and fails with the first that was.
+func printResults[R itemResult](a *app, res proto.Message, results []R, line func(R) string) error {
 	if a.json {
 		if err := a.printProto(res); err != nil {
 			return err
@@ -142,7 +154,7 @@ func (a *app) printResults(res proto.Message, results []*memov1.MemoResult, done
 		if a.json {
 			continue
 		}
-		if _, err := fmt.Fprintf(a.Out, "%s %s\n", clean(r.GetId()), done); err != nil {
+		if _, err := fmt.Fprintln(a.Out, clean(line(r))); err != nil {
 			return err
 		}
 	}

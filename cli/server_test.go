@@ -40,6 +40,7 @@ type server struct {
 	sendsIss         string // what iss says; "-" sends none
 	ttl              int    // of access tokens, in seconds
 	deny             bool   // the person says no
+	unticks          string // the scope that the person does not allow
 	noDevices        bool
 	polls            []string // what the next polls of a device are told; after them come the tokens
 	codesFor         int      // how long a device's codes are good, in seconds
@@ -50,6 +51,7 @@ type server struct {
 	access        map[string]bool
 	refresh       map[string]bool // true until used
 	authorized    []url.Values    // every authorization request
+	scopes        []string        // what the person allowed last
 	devices       []url.Values    // every device authorization request
 	polled        int
 	grantTypes    map[string][]string // that clients registered
@@ -129,6 +131,7 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 		Method          string   `json:"token_endpoint_auth_method"`
 		Redirects       []string `json:"redirect_uris"`
 		GrantTypes      []string `json:"grant_types"`
+		Scope           string   `json:"scope"`
 	}
 	if json.NewDecoder(r.Body).Decode(&doc) != nil || doc.ClientName != "paput" || doc.ApplicationType != "native" || doc.Method != "none" {
 		refuse(w, 400, "invalid_client_metadata")
@@ -138,7 +141,7 @@ func (s *server) register(w http.ResponseWriter, r *http.Request) {
 	defer s.mu.Unlock()
 	s.registrations++
 	id := fmt.Sprintf("dcr_%d", s.registrations)
-	s.clients[id] = url.Values{"redirect_uris": doc.Redirects}
+	s.clients[id] = url.Values{"redirect_uris": doc.Redirects, "scope": {doc.Scope}}
 	s.grantTypes[id] = doc.GrantTypes
 	answer(w, 201, map[string]any{"client_id": id, "redirect_uris": doc.Redirects})
 }
@@ -148,6 +151,7 @@ func (s *server) authorize(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.authorized = append(s.authorized, q)
+	s.allow(q)
 	back, _ := url.Parse(q.Get("redirect_uri"))
 	if s.clients[q.Get("client_id")] == nil || back == nil || back.Hostname() != "127.0.0.1" || back.Path != "/callback" ||
 		q.Get("code_challenge_method") != "S256" || q.Get("resource") != s.resource {
@@ -169,6 +173,17 @@ func (s *server) authorize(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, back.String(), http.StatusSeeOther)
 }
 
+// allow takes the scopes that a client asks for, except those that it did not register and those that the person unticks.
+func (s *server) allow(asked url.Values) {
+	registered := strings.Fields(s.clients[asked.Get("client_id")].Get("scope"))
+	s.scopes = nil
+	for _, scope := range strings.Fields(asked.Get("scope")) {
+		if slices.Contains(registered, scope) && scope != s.unticks {
+			s.scopes = append(s.scopes, scope)
+		}
+	}
+}
+
 func (s *server) authorizeDevice(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	s.mu.Lock()
@@ -183,6 +198,7 @@ func (s *server) authorizeDevice(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	s.devices = append(s.devices, r.PostForm)
+	s.allow(r.PostForm)
 	answer(w, 200, map[string]any{
 		"device_code": "paput_dc_1", "user_code": "WDJB-MJHT", "verification_uri": s.URL + "/device", "expires_in": s.codesFor, "interval": 3,
 	})
@@ -242,7 +258,7 @@ func (s *server) token(w http.ResponseWriter, r *http.Request) {
 	at, rt := "paput_at_"+rand.Text(), "paput_rt_"+rand.Text()
 	s.access[at], s.refresh[rt] = true, true
 	answer(w, 200, map[string]any{
-		"access_token": at, "token_type": "Bearer", "expires_in": s.ttl, "refresh_token": rt, "scope": "paput.read paput.write",
+		"access_token": at, "token_type": "Bearer", "expires_in": s.ttl, "refresh_token": rt, "scope": strings.Join(s.scopes, " "),
 	})
 }
 
@@ -371,6 +387,9 @@ func (s *server) UpdateMemo(_ context.Context, r *memov1.UpdateMemoRequest) (*me
 	if m == nil {
 		return nil, connect.NewError(connect.CodeNotFound, "memo "+r.GetId()+" not found; search first")
 	}
+	if m.IsPublic && !slices.Contains(s.scopes, "paput.publish") {
+		return nil, connect.NewError(connect.CodePermissionDenied, "it is public: get the scope paput.publish")
+	}
 	if r.GetEtag() != "" && r.GetEtag() != m.Etag {
 		return nil, connect.NewError(connect.CodeAborted, "the memo has changed since you read it")
 	}
@@ -402,7 +421,7 @@ func (s *server) RestoreMemos(_ context.Context, r *memov1.RestoreMemosRequest) 
 func (s *server) PublishMemos(_ context.Context, r *memov1.PublishMemosRequest) (*memov1.PublishMemosResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if scopes := strings.Fields(s.authorized[len(s.authorized)-1].Get("scope")); !slices.Contains(scopes, "paput.publish") {
+	if !slices.Contains(s.scopes, "paput.publish") {
 		return nil, connect.NewError(connect.CodePermissionDenied, "this needs the scope paput.publish, which the access token does not have")
 	}
 	res := &memov1.PublishMemosResponse{}

@@ -16,7 +16,7 @@ var update = flag.Bool("update", false, "write the golden files anew")
 // commands lists every command; TestHelp fails when one is not here.
 func commands() []string {
 	return []string{
-		"", "login", "logout", "status", "memo", "memo add", "memo search", "memo show", "memo edit", "memo rm", "memo restore",
+		"", "login", "logout", "status", "memo", "memo add", "memo search", "memo show", "memo edit", "memo rm", "memo restore", "memo publish", "memo unpublish",
 		"memo history", "memo categories", "mcp", "audit", "audit tail", "version", "exit-codes",
 	}
 }
