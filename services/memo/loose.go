@@ -173,9 +173,12 @@ func inflections(word string) []string {
 // loose gives the memos that have a part of the query and are none of those given, best first, with scores below ceiling.
 func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidate, error) {
 	clues := slices.Clone(s.clues)
-	total, err := s.countMemos(pin)
-	if err != nil {
-		return nil, err
+	total := maxMemos
+	if len(clues) > 1 { // one clue weighs as much as itself, however rare it is
+		var err error
+		if total, err = s.countMemos(pin); err != nil {
+			return nil, err
+		}
 	}
 	sum := 0.0
 	has := map[int64][]int{} // which clues a memo has
