@@ -162,6 +162,21 @@ func TestArgumentsReachTheService(t *testing.T) {
 	}
 }
 
+// TestPresentInItems checks that what is present in an item of a list is named in that item.
+func TestPresentInItems(t *testing.T) {
+	t.Parallel()
+	st := start(t)
+	if res := st.send(t, "POST", "/", call("paput_save_pending_candidates", `{"candidates":[{"id":"a"},{"id":"b","summary":"","title":"題"},{"title":""}]}`)); resultOf(t, res).IsError {
+		t.Fatal(res.body)
+	}
+	got := (<-st.saved).GetCandidates()
+	for i, want := range [][]string{nil, {"summary", "title"}, {"title"}} {
+		if paths := slices.Sorted(slices.Values(got[i].GetUpdateMask().GetPaths())); !slices.Equal(paths, want) {
+			t.Errorf("item %d: got the mask %v, want %v", i, paths, want)
+		}
+	}
+}
+
 func TestNumbersAndTimes(t *testing.T) {
 	t.Parallel()
 	st := start(t)

@@ -88,13 +88,26 @@ func checkWriter(t *testing.T, tool *tool, m protoreflect.Message) {
 	if err := tool.in.read(again, text); err != nil {
 		t.Fatalf("%s: read %s: %v", tool.name, text, err)
 	}
-	if tool.in.mask != nil {
-		// It names what is present, and the writer leaves nothing out.
-		m.Clear(tool.in.mask)
-		again.Clear(tool.in.mask)
-	}
+	tool.in.clearMasks(m)
+	tool.in.clearMasks(again)
 	if !proto.Equal(m.Interface(), again.Interface()) {
 		t.Errorf("%s: got %v\nwant %v", tool.name, again, m)
+	}
+}
+
+// clearMasks clears what names the fields that are present: the writer leaves nothing out.
+func (s *shape) clearMasks(m protoreflect.Message) {
+	if s.mask != nil {
+		m.Clear(s.mask)
+	}
+	for _, f := range s.fields {
+		if f.of == nil || !f.list {
+			continue
+		}
+		list := m.Get(f.desc).List()
+		for i := range list.Len() {
+			f.of.clearMasks(list.Get(i).Message())
+		}
 	}
 }
 

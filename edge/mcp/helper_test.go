@@ -48,6 +48,8 @@ type far struct {
 	grants map[string]rpc.Caller
 	// updated receives each UpdateMemo.
 	updated chan *memov1.UpdateMemoRequest
+	// saved receives each SaveCandidates.
+	saved chan *memov1.SaveCandidatesRequest
 	// revoked, when closed, makes every token unknown.
 	revoked chan struct{}
 }
@@ -151,6 +153,33 @@ func (f *far) UpdateMemo(_ context.Context, r *memov1.UpdateMemoRequest) (*memov
 	return &memov1.UpdateMemoResponse{Memo: &memov1.Memo{Id: r.GetId(), Title: r.GetTitle()}}, nil
 }
 
+func (f *far) SaveCandidates(_ context.Context, r *memov1.SaveCandidatesRequest) (*memov1.SaveCandidatesResponse, error) {
+	if f.saved != nil {
+		f.saved <- r
+	}
+	return &memov1.SaveCandidatesResponse{}, nil
+}
+
+// AddCandidates knows every memo already, but one that it finds similar.
+func (f *far) AddCandidates(_ context.Context, r *memov1.AddCandidatesRequest) (*memov1.AddCandidatesResponse, error) {
+	res := &memov1.AddCandidatesResponse{}
+	for i, c := range r.GetCandidates() {
+		result := &memov1.AddCandidateResult{Index: int32(i), Id: "cand_1", SimilarMemos: []*memov1.SimilarMemo{{Id: "memo_1", Title: c.GetTitle(), Score: c.GetConfidence()}}}
+		if i > 0 {
+			result = &memov1.AddCandidateResult{Index: int32(i), DuplicateOf: "memo_x", Error: &toolv1.ItemError{Code: "already_exists", Message: "memo_x says the same"}}
+		}
+		res.Results = append(res.Results, result)
+	}
+	return res, nil
+}
+
+func (f *far) ListCandidates(context.Context, *memov1.ListCandidatesRequest) (*memov1.ListCandidatesResponse, error) {
+	sure := 0.5
+	return &memov1.ListCandidatesResponse{Candidates: []*memov1.Candidate{{
+		Id: "cand_1", Status: "pending", Title: "題", Body: "本文", Confidence: &sure, SimilarMemos: []*memov1.SimilarMemo{{Id: "memo_1"}}, AddTime: timestamppb.Now(), Fingerprint: "f",
+	}, {}}}, nil
+}
+
 func (f *far) DeleteMemos(_ context.Context, r *memov1.DeleteMemosRequest) (*memov1.DeleteMemosResponse, error) {
 	res := &memov1.DeleteMemosResponse{}
 	for i, id := range r.GetIds() {
@@ -213,7 +242,7 @@ func newServer(t testing.TB, f *far, log io.Writer) *mcp.Server {
 
 func start(t testing.TB, change ...func(*mcp.HTTPConfig)) *site {
 	t.Helper()
-	st := &site{far: &far{updated: make(chan *memov1.UpdateMemoRequest, 8), revoked: make(chan struct{})}, client: http.DefaultClient, log: &bytes.Buffer{}}
+	st := &site{far: &far{updated: make(chan *memov1.UpdateMemoRequest, 8), saved: make(chan *memov1.SaveCandidatesRequest, 8), revoked: make(chan struct{})}, client: http.DefaultClient, log: &bytes.Buffer{}}
 	st.s = newServer(t, st.far, st.log)
 	c := mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 20 * time.Millisecond}
 	for _, f := range change {

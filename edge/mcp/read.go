@@ -25,9 +25,13 @@ func badArgument(format string, args ...any) error {
 // structure: unknown names, names given twice, null and values of another type are refused. Lengths and closed lists are
 // the RPC's to check, whose errors reach the model as well.
 func (s *shape) read(into protoreflect.Message, arguments []byte) error {
-	present, err := s.readObject(into, arguments, "", true)
-	if err != nil || s.mask == nil {
-		return err
+	return s.readObject(into, arguments, "", true)
+}
+
+// setMask names the fields that are present, in a message that has a mask for it.
+func (s *shape) setMask(into protoreflect.Message, present uint64) {
+	if s.mask == nil {
+		return
 	}
 	// AIP-134: the arguments that are present are what is to change, so that an empty one clears. Those that say which
 	// thing, or which state of it, are not changes to it.
@@ -38,13 +42,13 @@ func (s *shape) read(into protoreflect.Message, arguments []byte) error {
 		}
 	}
 	into.Set(s.mask, protoreflect.ValueOfMessage(mask.ProtoReflect()))
-	return nil
 }
 
-// readObject fills a message and returns the set of fields that were present. path is what the names in errors begin
-// with. An object whose fields are not all its own business (whole is false) may lack required ones.
-func (s *shape) readObject(into protoreflect.Message, value []byte, path string, whole bool) (present uint64, err error) {
-	err = eachMember(value, func(name, value []byte) error {
+// readObject fills a message. path is what the names in errors begin with. An object whose fields are not all its own
+// business (whole is false) may lack required ones.
+func (s *shape) readObject(into protoreflect.Message, value []byte, path string, whole bool) error {
+	var present uint64
+	err := eachMember(value, func(name, value []byte) error {
 		f, ok := s.byName[string(name)]
 		if !ok {
 			return s.unknown(path, name)
@@ -55,15 +59,19 @@ func (s *shape) readObject(into protoreflect.Message, value []byte, path string,
 		present |= f.bit
 		return f.read(into, value, path)
 	})
-	if err != nil || !whole {
-		return present, err
+	if err != nil {
+		return err
+	}
+	s.setMask(into, present)
+	if !whole {
+		return nil
 	}
 	for _, f := range s.fields {
 		if f.rules.GetRequired() && present&f.bit == 0 {
-			return present, badArgument("%s%s is required: %s", path, f.name, f.rules.GetDescription())
+			return badArgument("%s%s is required: %s", path, f.name, f.rules.GetDescription())
 		}
 	}
-	return present, nil
+	return nil
 }
 
 func (s *shape) unknown(path string, name []byte) error {
@@ -138,8 +146,7 @@ func (f *field) readValue(value []byte, where string, empty func() protoreflect.
 		if !isObject(value) {
 			return v, badArgument("%s must be an object, not %s", where, describe(value))
 		}
-		_, err := f.of.readObject(v.Message(), value, where+".", !f.rules.GetItemsStandAlone())
-		return v, err
+		return v, f.of.readObject(v.Message(), value, where+".", !f.rules.GetItemsStandAlone())
 	}
 }
 

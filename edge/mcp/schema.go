@@ -16,7 +16,7 @@ func (s *shape) appendInputSchema(dst []byte) []byte {
 		dst = f.appendInputSchema(append(dst, f.key...))
 	}
 	dst = append(dst, '}')
-	dst = s.appendRequired(dst, func(f *field) bool { return f.rules.GetRequired() })
+	dst = s.appendRequired(dst)
 	return append(dst, `,"additionalProperties":false}`...)
 }
 
@@ -63,6 +63,12 @@ func (f *field) appendInputValue(dst []byte, description string) []byte {
 		dst = strconv.AppendInt(append(dst, `,"minimum":`...), least, 10)
 		dst = strconv.AppendInt(append(dst, `,"maximum":`...), greatest, 10)
 	}
+	if f.kind == number && rules != nil && rules.Minimum != nil {
+		dst = strconv.AppendInt(append(dst, `,"minimum":`...), int64(rules.GetMinimum()), 10)
+	}
+	if f.kind == number && rules != nil && rules.Maximum != nil {
+		dst = strconv.AppendInt(append(dst, `,"maximum":`...), int64(rules.GetMaximum()), 10)
+	}
 	for i, word := range rules.GetOneOf() {
 		if i == 0 {
 			dst = append(dst, `,"enum":[`...)
@@ -89,10 +95,18 @@ func (f *field) bounds() (least, greatest int64) {
 	return least, greatest
 }
 
+// outputDepth is how deep an output schema describes objects: the result itself alone.
+const outputDepth = 1
+
 // appendOutputSchema appends the JSON Schema of what a tool answers. It leaves additional properties open: a field added
-// later must not break a client that keeps an old list of tools.
-func (s *shape) appendOutputSchema(dst []byte) []byte {
-	dst = append(dst, `{"type":"object","properties":{`...)
+// later must not break a client that keeps an old list of tools. It says nothing of what is always there, nor of what the
+// objects in the result hold: the list of tools is paid for in every conversation, and an answer shows both.
+func (s *shape) appendOutputSchema(dst []byte, depth int) []byte {
+	dst = append(dst, `{"type":"object"`...)
+	if depth == outputDepth {
+		return append(dst, '}')
+	}
+	dst = append(dst, `,"properties":{`...)
 	for i, f := range s.fields {
 		if i > 0 {
 			dst = append(dst, ',')
@@ -102,7 +116,7 @@ func (s *shape) appendOutputSchema(dst []byte) []byte {
 			dst = append(dst, `{"type":"array","items":`...)
 		}
 		if f.kind == object {
-			dst = f.of.appendOutputSchema(dst)
+			dst = f.of.appendOutputSchema(dst, depth+1)
 		} else {
 			dst = append(appendType(append(dst, '{'), f.kind), '}')
 		}
@@ -110,15 +124,13 @@ func (s *shape) appendOutputSchema(dst []byte) []byte {
 			dst = append(dst, '}')
 		}
 	}
-	dst = append(dst, '}')
-	dst = s.appendRequired(dst, func(f *field) bool { return !f.optional() })
-	return append(dst, '}')
+	return append(dst, `}}`...)
 }
 
-func (s *shape) appendRequired(dst []byte, required func(*field) bool) []byte {
+func (s *shape) appendRequired(dst []byte) []byte {
 	n := 0
 	for _, f := range s.fields {
-		if !required(f) {
+		if !f.rules.GetRequired() {
 			continue
 		}
 		if n == 0 {

@@ -86,7 +86,7 @@ func newTool(m protoreflect.MethodDescriptor) (*tool, error) {
 		Title:           about.GetTitle(),
 		Description:     about.GetDescription(),
 		RawInputSchema:  json.RawMessage(in.appendInputSchema(nil)),
-		RawOutputSchema: json.RawMessage(out.appendOutputSchema(nil)),
+		RawOutputSchema: json.RawMessage(out.appendOutputSchema(nil, 0)),
 		Annotations: annotations(about.GetTitle(), hints{
 			readOnly:    readOnly,
 			destructive: about.GetDestructive(),

@@ -122,7 +122,9 @@ func TestListShowsWhatAPersonMayAllow(t *testing.T) {
 		}
 		return strings.Join(all, " ")
 	}
-	const all = "create_memos create_note delete_memos get_categories get_memo_history get_note publish_memos restore_memos search_memo search_notes unpublish_memos update_memo update_note"
+	const all = "add_knowledge_candidates create_memos create_note delete_memos discard_pending_candidates get_capture_policy get_categories " +
+		"get_discard_policy_context get_memo_history get_note list_pending_candidates list_processed_sessions mark_processed_sessions publish_memos " +
+		"restore_memos save_pending_candidates search_memo search_notes unpublish_memos update_capture_policy update_memo update_note"
 	// Each twice, because the second comes from the cache.
 	for range 2 {
 		for token, want := range map[string]string{
@@ -257,7 +259,8 @@ func closed(t testing.TB, schema []byte) []byte {
 	walk = func(node any) {
 		switch node := node.(type) {
 		case map[string]any:
-			if node["type"] == "object" {
+			// An object without properties is one that the schema does not describe.
+			if node["type"] == "object" && node["properties"] != nil {
 				node["additionalProperties"] = false
 			}
 			for _, child := range node {
@@ -319,6 +322,9 @@ func TestResultsFitTheirSchemas(t *testing.T) {
 		{"some refused", "paput_create_memos", `{"memos":[{"title":"a"},{"body":"b"}]}`, true, true, "1 of 2 failed; the others were carried out.\n"},
 		{"all refused", "paput_create_memos", `{"memos":[{"title":"` + strings.Repeat("字", 201) + `"}]}`, true, true, "Nothing was done: 1 of 1 failed.\nresults:\n- error:\n    code: invalid_argument\n    message: title is 201 characters, at most 200\n"},
 		{"one not found", "paput_delete_memos", `{"ids":["memo_a","memo_x"]}`, true, true, "memo_x not found; search first"},
+		{"proposed", "paput_add_knowledge_candidates", `{"candidates":[{"title":"題","confidence":0.5},{}],"source":"codex"}`, true, true, "already_exists"},
+		{"proposed too surely", "paput_add_knowledge_candidates", `{"candidates":[{"title":"題","confidence":"x"}],"source":"codex"}`, true, false, "confidence must be a number"},
+		{"pending", "paput_list_pending_candidates", `{}`, false, true, "cand_1"},
 		{"updated", "paput_update_memo", `{"id":"memo_a","title":"t"}`, false, true, "memo:\n  id: memo_a\n  title: t\n"},
 		{"a single thing and an empty list", "paput_get_note", `{"id":"note_a"}`, false, true, "note:\n  id: note_a\n  title: Empty\n"},
 		{"counted", "paput_get_categories", `{}`, false, true, "categories:\n- name: Go\n  memo_count: 2\n"},

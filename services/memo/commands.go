@@ -33,7 +33,7 @@ func (s *Service) CreateMemos(ctx context.Context, req *memov1.CreateMemosReques
 	for i, m := range req.GetMemos() {
 		result := &memov1.CreateMemoResult{Index: int32(i)} //nolint:gosec // at most 100
 		res.Results = append(res.Results, result)
-		d, err := s.draft(m)
+		d, err := s.draft(kindName, m)
 		if err != nil {
 			result.Error = &toolv1.ItemError{Code: "invalid_argument", Message: err.Error()}
 			continue
@@ -60,8 +60,8 @@ func (s *Service) CreateMemos(ctx context.Context, req *memov1.CreateMemosReques
 	return res, nil
 }
 
-// draft checks one item and gives it an id.
-func (s *Service) draft(m *memov1.MemoDraft) (draft, error) {
+// draft checks one item and gives it an id with this prefix.
+func (s *Service) draft(prefix string, m *memov1.MemoDraft) (draft, error) {
 	if err := rpc.Validate(m); err != nil {
 		return draft{}, err
 	}
@@ -80,7 +80,7 @@ func (s *Service) draft(m *memov1.MemoDraft) (draft, error) {
 	if err != nil {
 		return draft{}, err
 	}
-	return draft{id: s.newID(kindName), content: c.content, createTime: createTime}, nil
+	return draft{id: s.newID(prefix), content: c.content, createTime: createTime}, nil
 }
 
 func (s *Service) create(tx *eventlog.Tx, caller rpc.Caller, d draft) (state, error) {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
@@ -130,8 +131,44 @@ func unpublish(s state) *memov1.MemoEvent {
 	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Unpublished{Unpublished: &memov1.MemoUnpublished{}}}
 }
 
-// changeFrom reads an update request: the fields of the mask, or without a mask the fields that are not empty (AIP-134).
+// edit is a message that says what to change.
+type edit interface {
+	GetEtag() string
+	GetTitle() string
+	GetBody() string
+	GetSummary() string
+	GetMemoTypes() []string
+	GetCategories() []string
+	GetProjects() []string
+	GetUpdateMask() *fieldmaskpb.FieldMask
+}
+
+// changeFrom reads an update request, which must change something.
 func changeFrom(req *memov1.UpdateMemoRequest) (change, error) {
+	c, err := editFrom(req)
+	if err != nil {
+		return change{}, err
+	}
+	if c.from = int(req.GetFromRevision()); c.from > 0 {
+		if len(c.fields) > 0 {
+			return change{}, invalid("from_revision brings the whole memo back; leave out %s, or leave out from_revision", strings.Join(c.fields, ", "))
+		}
+		c.fields = fieldNames()
+		return c, nil
+	}
+	return c.some()
+}
+
+// some refuses a change of nothing.
+func (c change) some() (change, error) {
+	if len(c.fields) == 0 {
+		return change{}, invalid("there is nothing to change; give one of %s", strings.Join(fieldNames(), ", "))
+	}
+	return c, nil
+}
+
+// editFrom reads an edit: the fields of the mask, or without a mask the fields that are not empty (AIP-134).
+func editFrom(req edit) (change, error) {
 	c := change{etag: req.GetEtag(), content: content{
 		title:      req.GetTitle(),
 		body:       req.GetBody(),
@@ -144,18 +181,8 @@ func changeFrom(req *memov1.UpdateMemoRequest) (change, error) {
 	if paths := req.GetUpdateMask().GetPaths(); len(paths) > 0 {
 		c.fields = slices.DeleteFunc(slices.Clone(paths), func(name string) bool { return name == fieldFromRevision })
 	}
-	if c.from = int(req.GetFromRevision()); c.from > 0 {
-		if len(c.fields) > 0 {
-			return change{}, invalid("from_revision brings the whole memo back; leave out %s, or leave out from_revision", strings.Join(c.fields, ", "))
-		}
-		c.fields = fieldNames()
-		return c, nil
-	}
 	if slices.Equal(c.fields, []string{"*"}) {
 		c.fields = fieldNames()
-	}
-	if len(c.fields) == 0 {
-		return change{}, invalid("there is nothing to change; give one of %s", strings.Join(fieldNames(), ", "))
 	}
 	for _, name := range c.fields {
 		if !slices.Contains(fieldNames(), name) {
@@ -173,7 +200,7 @@ func (c change) checked() (change, error) {
 		case fieldTitle:
 			c.title, err = checkTitle(c.title)
 		case fieldBody:
-			err = checkBody(c.body)
+			err = checkText(fieldBody, c.body)
 		case fieldSummary:
 			c.summary, err = oneLine(fieldSummary, c.summary)
 		case fieldTypes:

@@ -70,6 +70,8 @@ func revisions(id string, records []eventlog.Record) []*memov1.MemoRevision {
 			Time:     timestamppb.New(r.Time),
 			ClientId: e.GetClientId(),
 			Memo:     s.proto(),
+			// Only a creation has one.
+			CandidateId: e.GetCreated().GetCandidateId(),
 		}
 		rev.Action, rev.ChangedFields = describe(e, before, s)
 		out = append(out, rev)

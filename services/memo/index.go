@@ -18,6 +18,7 @@ const (
 	inText  = 'w' // it is anywhere in the memo
 	inTitle = 't' // it is in the title
 	inLabel = 'l' // it is a type, a category or a project
+	inWhole = 'f' // it is the memo's fingerprint
 )
 
 // The kinds of labels.
@@ -82,6 +83,7 @@ func indexedFrom(account int64, c content) indexed {
 	for _, l := range c.labels() {
 		d.token(inLabel, l.token())
 	}
+	d.token(inWhole, c.fingerprint())
 	beginning, _ := slices.BinarySearchFunc(body, maxFolded, func(g glyph, at int) int { return int(g.from) - at })
 	return indexed{
 		document: string(d.text),

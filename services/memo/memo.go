@@ -37,6 +37,8 @@ var (
 	ErrChanged = errors.New("it has changed since it was read")
 	// ErrPublic refuses a change to a public memo to a caller who may not publish.
 	ErrPublic = errors.New("is public, and a change would be public too: unpublish it first, or get the scope paput.publish")
+	// ErrClosed refuses a change to a candidate that was decided on.
+	ErrClosed = errors.New("the candidate is not pending")
 	// ErrInvalid refuses an argument.
 	ErrInvalid = errors.New("invalid argument")
 )
@@ -55,7 +57,7 @@ func Codes(err error) (connect.Code, bool) {
 	switch {
 	case errors.Is(err, ErrNotFound):
 		return connect.CodeNotFound, true
-	case errors.Is(err, ErrInTrash):
+	case errors.Is(err, ErrInTrash), errors.Is(err, ErrClosed):
 		return connect.CodeFailedPrecondition, true
 	case errors.Is(err, ErrChanged):
 		return connect.CodeAborted, true
@@ -103,6 +105,8 @@ func Kinds() []eventlog.Kind {
 	return []eventlog.Kind{
 		{Name: kindName, Event: &memov1.MemoEvent{}, Relay: "MEMO", Subject: "paput.memo"},
 		{Name: kindNote, Event: &memov1.NoteEvent{}, Relay: "MEMO", Subject: "paput.memo.note"},
+		{Name: queueKind, Event: &memov1.CandidateEvent{}, Relay: "MEMO", Subject: "paput.memo.candidate"},
+		{Name: captureKind, Event: &memov1.CaptureEvent{}, Relay: "MEMO", Subject: "paput.memo.capture"},
 	}
 }
 

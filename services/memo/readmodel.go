@@ -78,7 +78,7 @@ CREATE VIRTUAL TABLE memo_text USING fts5 (document, content = '', contentless_d
 func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "memo",
-		Version: 3,
+		Version: 4,
 		Kinds:   []string{kindName},
 		Schema:  schema,
 		Tables:  []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "memo_text"},
@@ -90,6 +90,20 @@ func Projections() []eventlog.Projection {
 		Schema:  noteSchema,
 		Tables:  []string{"notes", "note_memos"},
 		Apply:   projectNote,
+	}, {
+		Name:    "candidates",
+		Version: 1,
+		Kinds:   []string{queueKind},
+		Schema:  queueSchema,
+		Tables:  []string{"candidates"},
+		Apply:   projectQueued,
+	}, {
+		Name:    "capture",
+		Version: 1,
+		Kinds:   []string{captureKind},
+		Schema:  captureSchema,
+		Tables:  []string{"capture_policies", "capture_sessions"},
+		Apply:   projectCapture,
 	}}
 }
 

@@ -59,16 +59,16 @@ func checkTitle(s string) (string, error) {
 	return s, err
 }
 
-// checkBody keeps the text as it is, to the byte.
-func checkBody(s string) error {
+// checkText keeps a text of many lines as it is, to the byte.
+func checkText(name, s string) error {
 	if !utf8.ValidString(s) {
-		return invalid("body is not valid UTF-8")
+		return invalid("%s is not valid UTF-8", name)
 	}
 	n := 0
 	for _, r := range s {
 		n++
 		if unicode.IsControl(r) && r != '\n' && r != '\t' && r != '\r' {
-			return invalid("body has the control character U+%04X as its character %d; remove it", r, n)
+			return invalid("%s has the control character U+%04X as its character %d; remove it", name, r, n)
 		}
 	}
 	return nil

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"math"
 	"strings"
 	"testing"
 
@@ -198,6 +199,16 @@ func TestValidate(t *testing.T) {
 	}
 	if err := rpc.Validate(&memov1.SearchMemosRequest{PageSize: -1}); err == nil || err.Error() != "page_size is -1, at least 0" {
 		t.Errorf("got %v, want a refusal of page_size", err)
+	}
+	for n, want := range map[float64]string{-0.5: "confidence is -0.5, at least 0", 1.01: "confidence is 1.01, at most 1", math.NaN(): "confidence is NaN, at least 0"} {
+		if err := rpc.Validate(&memov1.CandidateDraft{Title: "x", Confidence: &n}); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+	for _, n := range []float64{0, 0.5, 1} {
+		if err := rpc.Validate(&memov1.CandidateDraft{Title: "x", Confidence: &n}); err != nil {
+			t.Errorf("a confidence of %v: got %v, want nil", n, err)
+		}
 	}
 	if err := rpc.Validate(&memov1.CreateMemosRequest{Memos: []*memov1.MemoDraft{{}}}); err != nil {
 		t.Errorf("got %v, want nil: items that stand alone are left to the service", err)

@@ -94,6 +94,15 @@ func validateValue(v protoreflect.Value, f protoreflect.FieldDescriptor, rules *
 		if rules != nil && rules.Maximum != nil && n > int64(rules.GetMaximum()) {
 			return fmt.Errorf("%s is %d, at most %d", name, n, rules.GetMaximum())
 		}
+	case protoreflect.DoubleKind:
+		// Written so that NaN, which is neither below nor above anything, is refused.
+		n := v.Float()
+		if rules != nil && rules.Minimum != nil && !(n >= float64(rules.GetMinimum())) {
+			return fmt.Errorf("%s is %v, at least %d", name, n, rules.GetMinimum())
+		}
+		if rules != nil && rules.Maximum != nil && !(n <= float64(rules.GetMaximum())) {
+			return fmt.Errorf("%s is %v, at most %d", name, n, rules.GetMaximum())
+		}
 	case protoreflect.MessageKind:
 		return validateMessage(v.Message(), name+".")
 	}

@@ -240,7 +240,9 @@ type MemoCreated struct {
 	// When the work happened; absent means when the event was recorded.
 	CreateTime *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
 	// SHA-256, in hex, of the memo's id and content.
-	Digest        string `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
+	Digest string `protobuf:"bytes,8,opt,name=digest,proto3" json:"digest,omitempty"`
+	// The candidate that it was saved from; empty for one that was created directly.
+	CandidateId   string `protobuf:"bytes,12,opt,name=candidate_id,json=candidateId,proto3" json:"candidate_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -327,6 +329,13 @@ func (x *MemoCreated) GetCreateTime() *timestamppb.Timestamp {
 func (x *MemoCreated) GetDigest() string {
 	if x != nil {
 		return x.Digest
+	}
+	return ""
+}
+
+func (x *MemoCreated) GetCandidateId() string {
+	if x != nil {
+		return x.CandidateId
 	}
 	return ""
 }
@@ -643,7 +652,7 @@ const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\x06purged\x18\x0e \x01(\v2\x19.paput.memo.v1.MemoPurgedH\x00R\x06purged\x12<\n" +
 	"\tpublished\x18\x0f \x01(\v2\x1c.paput.memo.v1.MemoPublishedH\x00R\tpublished\x12B\n" +
 	"\vunpublished\x18\x10 \x01(\v2\x1e.paput.memo.v1.MemoUnpublishedH\x00R\vunpublishedB\a\n" +
-	"\x05event\"\x9a\x02\n" +
+	"\x05event\"\xbd\x02\n" +
 	"\vMemoCreated\x12\x19\n" +
 	"\x05title\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05title\x12\x17\n" +
 	"\x04body\x18\x02 \x01(\tB\x03\x80\x01\x01R\x04body\x12\x1d\n" +
@@ -656,7 +665,8 @@ const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\bprojects\x18\x06 \x03(\tB\x03\x80\x01\x01R\bprojects\x12;\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"createTime\x12\x16\n" +
-	"\x06digest\x18\b \x01(\tR\x06digest\"\x84\x02\n" +
+	"\x06digest\x18\b \x01(\tR\x06digest\x12!\n" +
+	"\fcandidate_id\x18\f \x01(\tR\vcandidateId\"\x84\x02\n" +
 	"\vMemoUpdated\x12%\n" +
 	"\x0echanged_fields\x18\x01 \x03(\tR\rchangedFields\x12\x19\n" +
 	"\x05title\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05title\x12\x17\n" +

@@ -1758,7 +1758,9 @@ type MemoRevision struct {
 	// The client that made the change, by its client id.
 	ClientId string `protobuf:"bytes,5,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
 	// The memo as it then was; its body only when one revision was asked for.
-	Memo          *Memo `protobuf:"bytes,6,opt,name=memo,proto3" json:"memo,omitempty"`
+	Memo *Memo `protobuf:"bytes,6,opt,name=memo,proto3" json:"memo,omitempty"`
+	// The candidate that the memo was saved from; empty for another memo, and for later revisions.
+	CandidateId   string `protobuf:"bytes,7,opt,name=candidate_id,json=candidateId,proto3" json:"candidate_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1833,6 +1835,13 @@ func (x *MemoRevision) GetMemo() *Memo {
 		return x.Memo
 	}
 	return nil
+}
+
+func (x *MemoRevision) GetCandidateId() string {
+	if x != nil {
+		return x.CandidateId
+	}
+	return ""
 }
 
 // ListCategoriesRequest asks for the categories.
@@ -1977,7 +1986,7 @@ var File_paput_memo_v1_memo_service_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\n" +
-	" paput/memo/v1/memo_service.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x19paput/memo/v1/notes.proto\x1a\x18paput/tool/v1/tool.proto\"\xd8\x03\n" +
+	" paput/memo/v1/memo_service.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1epaput/memo/v1/candidates.proto\x1a\x1bpaput/memo/v1/capture.proto\x1a\x19paput/memo/v1/notes.proto\x1a\x18paput/tool/v1/tool.proto\"\xd8\x03\n" +
 	"\x04Memo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -2168,14 +2177,15 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"#next_page_token of the page before.\x18\xe8\aR\tpageToken\"~\n" +
 	"\x19ListMemoRevisionsResponse\x129\n" +
 	"\trevisions\x18\x01 \x03(\v2\x1b.paput.memo.v1.MemoRevisionR\trevisions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xdf\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8a\x02\n" +
 	"\fMemoRevision\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x05R\brevision\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12%\n" +
 	"\x0echanged_fields\x18\x03 \x03(\tR\rchangedFields\x12.\n" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1b\n" +
 	"\tclient_id\x18\x05 \x01(\tR\bclientId\x12'\n" +
-	"\x04memo\x18\x06 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\"\x17\n" +
+	"\x04memo\x18\x06 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\x12)\n" +
+	"\fcandidate_id\x18\a \x01(\tB\x06\xb2\xbb\x18\x02H\x01R\vcandidateId\"\x17\n" +
 	"\x15ListCategoriesRequest\"Q\n" +
 	"\x16ListCategoriesResponse\x127\n" +
 	"\n" +
@@ -2184,7 +2194,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\x9e\x1b\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xc2-\n" +
 	"\vMemoService\x12\x98\x02\n" +
 	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc1\x01\xaa\xbb\x18\xbc\x01\n" +
 	"\vpaput.write\x12\xac\x01\n" +
@@ -2237,7 +2247,36 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x11paput_update_note\x12\rUpdate a note\x1a{Change a note's title, or add, take out or reorder its memos; what is left out stays. The memos themselves are not touched. \x01(\x01\x90\x02\x02\x12d\n" +
 	"\n" +
 	"DeleteNote\x12 .paput.memo.v1.DeleteNoteRequest\x1a!.paput.memo.v1.DeleteNoteResponse\"\x11\xaa\xbb\x18\r\n" +
-	"\vpaput.writeB\xb2\x01\n" +
+	"\vpaput.write\x12\x8f\x02\n" +
+	"\rAddCandidates\x12#.paput.memo.v1.AddCandidatesRequest\x1a$.paput.memo.v1.AddCandidatesResponse\"\xb2\x01\xaa\xbb\x18\xaa\x01\n" +
+	"\rpaput.capture\x12\x98\x01\n" +
+	"\x1epaput_add_knowledge_candidates\x12\rPropose memos\x1aePropose memos for the person to approve; first read paput_get_capture_policy. Duplicates are refused.(\x01\x90\x02\x02\x12\xe9\x01\n" +
+	"\x0eListCandidates\x12$.paput.memo.v1.ListCandidatesRequest\x1a%.paput.memo.v1.ListCandidatesResponse\"\x89\x01\xaa\xbb\x18\x81\x01\n" +
+	"\rpaput.capture\x12p\n" +
+	"\x1dpaput_list_pending_candidates\x12\x0eList proposals\x1a?List memos that wait for approval; with ids, read them in full.\x90\x02\x01\x12{\n" +
+	"\x10UpdateCandidates\x12&.paput.memo.v1.UpdateCandidatesRequest\x1a'.paput.memo.v1.UpdateCandidatesResponse\"\x16\xaa\xbb\x18\x0f\n" +
+	"\rpaput.capture\x90\x02\x02\x12\xea\x01\n" +
+	"\x11DiscardCandidates\x12'.paput.memo.v1.DiscardCandidatesRequest\x1a(.paput.memo.v1.DiscardCandidatesResponse\"\x81\x01\xaa\xbb\x18z\n" +
+	"\rpaput.capture\x12i\n" +
+	" paput_discard_pending_candidates\x12\x11Discard proposals\x1a.Turn proposals down, with the person's reason. \x01(\x01\x90\x02\x02\x12\xe4\x01\n" +
+	"\x0eSaveCandidates\x12$.paput.memo.v1.SaveCandidatesRequest\x1a%.paput.memo.v1.SaveCandidatesResponse\"\x84\x01\xaa\xbb\x18}\n" +
+	"\vpaput.write\x12n\n" +
+	"\x1dpaput_save_pending_candidates\x12\x0eSave proposals\x1a;Save proposals that the person approved, with edits if any.(\x01\x90\x02\x02\x12\xe4\x01\n" +
+	"\x15ListProcessedSessions\x12+.paput.memo.v1.ListProcessedSessionsRequest\x1a,.paput.memo.v1.ListProcessedSessionsResponse\"p\xaa\xbb\x18i\n" +
+	"\rpaput.capture\x12X\n" +
+	"\x1dpaput_list_processed_sessions\x12\x11Reviewed sessions\x1a$Sessions that need no second review.\x90\x02\x01\x12\xf6\x01\n" +
+	"\x15MarkProcessedSessions\x12+.paput.memo.v1.MarkProcessedSessionsRequest\x1a,.paput.memo.v1.MarkProcessedSessionsResponse\"\x81\x01\xaa\xbb\x18z\n" +
+	"\rpaput.capture\x12i\n" +
+	"\x1dpaput_mark_processed_sessions\x12\x10Mark as reviewed\x1a4Mark sessions in which there was nothing to propose.(\x01\x90\x02\x02\x12\xef\x01\n" +
+	"\x10GetCapturePolicy\x12&.paput.memo.v1.GetCapturePolicyRequest\x1a'.paput.memo.v1.GetCapturePolicyResponse\"\x89\x01\xaa\xbb\x18\x81\x01\n" +
+	"\rpaput.capture\x12p\n" +
+	"\x18paput_get_capture_policy\x12\x0eCapture policy\x1aDWhat the person wants kept and what not; follow it when you propose.\x90\x02\x01\x12\x84\x02\n" +
+	"\x13UpdateCapturePolicy\x12).paput.memo.v1.UpdateCapturePolicyRequest\x1a*.paput.memo.v1.UpdateCapturePolicyResponse\"\x95\x01\xaa\xbb\x18\x8d\x01\n" +
+	"\rpaput.capture\x12|\n" +
+	"\x1bpaput_update_capture_policy\x12\x0eReplace policy\x1aIReplace the policy, once the person agrees, by what their discards teach. \x01(\x01\x90\x02\x02\x12\xf9\x01\n" +
+	"\x11GetDiscardContext\x12'.paput.memo.v1.GetDiscardContextRequest\x1a(.paput.memo.v1.GetDiscardContextResponse\"\x90\x01\xaa\xbb\x18\x88\x01\n" +
+	"\rpaput.capture\x12w\n" +
+	" paput_get_discard_policy_context\x12\bDiscards\x1aIThe policy, and what was discarded lately and why: to improve the policy.\x90\x02\x01B\xb2\x01\n" +
 	"\x11com.paput.memo.v1B\x10MemoServiceProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
 
 var (
@@ -2254,47 +2293,67 @@ func file_paput_memo_v1_memo_service_proto_rawDescGZIP() []byte {
 
 var file_paput_memo_v1_memo_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_paput_memo_v1_memo_service_proto_goTypes = []any{
-	(*Memo)(nil),                      // 0: paput.memo.v1.Memo
-	(*MemoDraft)(nil),                 // 1: paput.memo.v1.MemoDraft
-	(*CreateMemosRequest)(nil),        // 2: paput.memo.v1.CreateMemosRequest
-	(*CreateMemosResponse)(nil),       // 3: paput.memo.v1.CreateMemosResponse
-	(*CreateMemoResult)(nil),          // 4: paput.memo.v1.CreateMemoResult
-	(*MemoEntry)(nil),                 // 5: paput.memo.v1.MemoEntry
-	(*SearchMemosRequest)(nil),        // 6: paput.memo.v1.SearchMemosRequest
-	(*SearchMemosResponse)(nil),       // 7: paput.memo.v1.SearchMemosResponse
-	(*UpdateMemoRequest)(nil),         // 8: paput.memo.v1.UpdateMemoRequest
-	(*UpdateMemoResponse)(nil),        // 9: paput.memo.v1.UpdateMemoResponse
-	(*DeleteMemosRequest)(nil),        // 10: paput.memo.v1.DeleteMemosRequest
-	(*DeleteMemosResponse)(nil),       // 11: paput.memo.v1.DeleteMemosResponse
-	(*RestoreMemosRequest)(nil),       // 12: paput.memo.v1.RestoreMemosRequest
-	(*RestoreMemosResponse)(nil),      // 13: paput.memo.v1.RestoreMemosResponse
-	(*MemoResult)(nil),                // 14: paput.memo.v1.MemoResult
-	(*PublishMemosRequest)(nil),       // 15: paput.memo.v1.PublishMemosRequest
-	(*PublishMemosResponse)(nil),      // 16: paput.memo.v1.PublishMemosResponse
-	(*PublishMemoResult)(nil),         // 17: paput.memo.v1.PublishMemoResult
-	(*UnpublishMemosRequest)(nil),     // 18: paput.memo.v1.UnpublishMemosRequest
-	(*UnpublishMemosResponse)(nil),    // 19: paput.memo.v1.UnpublishMemosResponse
-	(*GetPublicMemoRequest)(nil),      // 20: paput.memo.v1.GetPublicMemoRequest
-	(*GetPublicMemoResponse)(nil),     // 21: paput.memo.v1.GetPublicMemoResponse
-	(*ListMemoRevisionsRequest)(nil),  // 22: paput.memo.v1.ListMemoRevisionsRequest
-	(*ListMemoRevisionsResponse)(nil), // 23: paput.memo.v1.ListMemoRevisionsResponse
-	(*MemoRevision)(nil),              // 24: paput.memo.v1.MemoRevision
-	(*ListCategoriesRequest)(nil),     // 25: paput.memo.v1.ListCategoriesRequest
-	(*ListCategoriesResponse)(nil),    // 26: paput.memo.v1.ListCategoriesResponse
-	(*Category)(nil),                  // 27: paput.memo.v1.Category
-	(*timestamppb.Timestamp)(nil),     // 28: google.protobuf.Timestamp
-	(*v1.ItemError)(nil),              // 29: paput.tool.v1.ItemError
-	(*fieldmaskpb.FieldMask)(nil),     // 30: google.protobuf.FieldMask
-	(*CreateNoteRequest)(nil),         // 31: paput.memo.v1.CreateNoteRequest
-	(*SearchNotesRequest)(nil),        // 32: paput.memo.v1.SearchNotesRequest
-	(*GetNoteRequest)(nil),            // 33: paput.memo.v1.GetNoteRequest
-	(*UpdateNoteRequest)(nil),         // 34: paput.memo.v1.UpdateNoteRequest
-	(*DeleteNoteRequest)(nil),         // 35: paput.memo.v1.DeleteNoteRequest
-	(*CreateNoteResponse)(nil),        // 36: paput.memo.v1.CreateNoteResponse
-	(*SearchNotesResponse)(nil),       // 37: paput.memo.v1.SearchNotesResponse
-	(*GetNoteResponse)(nil),           // 38: paput.memo.v1.GetNoteResponse
-	(*UpdateNoteResponse)(nil),        // 39: paput.memo.v1.UpdateNoteResponse
-	(*DeleteNoteResponse)(nil),        // 40: paput.memo.v1.DeleteNoteResponse
+	(*Memo)(nil),                          // 0: paput.memo.v1.Memo
+	(*MemoDraft)(nil),                     // 1: paput.memo.v1.MemoDraft
+	(*CreateMemosRequest)(nil),            // 2: paput.memo.v1.CreateMemosRequest
+	(*CreateMemosResponse)(nil),           // 3: paput.memo.v1.CreateMemosResponse
+	(*CreateMemoResult)(nil),              // 4: paput.memo.v1.CreateMemoResult
+	(*MemoEntry)(nil),                     // 5: paput.memo.v1.MemoEntry
+	(*SearchMemosRequest)(nil),            // 6: paput.memo.v1.SearchMemosRequest
+	(*SearchMemosResponse)(nil),           // 7: paput.memo.v1.SearchMemosResponse
+	(*UpdateMemoRequest)(nil),             // 8: paput.memo.v1.UpdateMemoRequest
+	(*UpdateMemoResponse)(nil),            // 9: paput.memo.v1.UpdateMemoResponse
+	(*DeleteMemosRequest)(nil),            // 10: paput.memo.v1.DeleteMemosRequest
+	(*DeleteMemosResponse)(nil),           // 11: paput.memo.v1.DeleteMemosResponse
+	(*RestoreMemosRequest)(nil),           // 12: paput.memo.v1.RestoreMemosRequest
+	(*RestoreMemosResponse)(nil),          // 13: paput.memo.v1.RestoreMemosResponse
+	(*MemoResult)(nil),                    // 14: paput.memo.v1.MemoResult
+	(*PublishMemosRequest)(nil),           // 15: paput.memo.v1.PublishMemosRequest
+	(*PublishMemosResponse)(nil),          // 16: paput.memo.v1.PublishMemosResponse
+	(*PublishMemoResult)(nil),             // 17: paput.memo.v1.PublishMemoResult
+	(*UnpublishMemosRequest)(nil),         // 18: paput.memo.v1.UnpublishMemosRequest
+	(*UnpublishMemosResponse)(nil),        // 19: paput.memo.v1.UnpublishMemosResponse
+	(*GetPublicMemoRequest)(nil),          // 20: paput.memo.v1.GetPublicMemoRequest
+	(*GetPublicMemoResponse)(nil),         // 21: paput.memo.v1.GetPublicMemoResponse
+	(*ListMemoRevisionsRequest)(nil),      // 22: paput.memo.v1.ListMemoRevisionsRequest
+	(*ListMemoRevisionsResponse)(nil),     // 23: paput.memo.v1.ListMemoRevisionsResponse
+	(*MemoRevision)(nil),                  // 24: paput.memo.v1.MemoRevision
+	(*ListCategoriesRequest)(nil),         // 25: paput.memo.v1.ListCategoriesRequest
+	(*ListCategoriesResponse)(nil),        // 26: paput.memo.v1.ListCategoriesResponse
+	(*Category)(nil),                      // 27: paput.memo.v1.Category
+	(*timestamppb.Timestamp)(nil),         // 28: google.protobuf.Timestamp
+	(*v1.ItemError)(nil),                  // 29: paput.tool.v1.ItemError
+	(*fieldmaskpb.FieldMask)(nil),         // 30: google.protobuf.FieldMask
+	(*CreateNoteRequest)(nil),             // 31: paput.memo.v1.CreateNoteRequest
+	(*SearchNotesRequest)(nil),            // 32: paput.memo.v1.SearchNotesRequest
+	(*GetNoteRequest)(nil),                // 33: paput.memo.v1.GetNoteRequest
+	(*UpdateNoteRequest)(nil),             // 34: paput.memo.v1.UpdateNoteRequest
+	(*DeleteNoteRequest)(nil),             // 35: paput.memo.v1.DeleteNoteRequest
+	(*AddCandidatesRequest)(nil),          // 36: paput.memo.v1.AddCandidatesRequest
+	(*ListCandidatesRequest)(nil),         // 37: paput.memo.v1.ListCandidatesRequest
+	(*UpdateCandidatesRequest)(nil),       // 38: paput.memo.v1.UpdateCandidatesRequest
+	(*DiscardCandidatesRequest)(nil),      // 39: paput.memo.v1.DiscardCandidatesRequest
+	(*SaveCandidatesRequest)(nil),         // 40: paput.memo.v1.SaveCandidatesRequest
+	(*ListProcessedSessionsRequest)(nil),  // 41: paput.memo.v1.ListProcessedSessionsRequest
+	(*MarkProcessedSessionsRequest)(nil),  // 42: paput.memo.v1.MarkProcessedSessionsRequest
+	(*GetCapturePolicyRequest)(nil),       // 43: paput.memo.v1.GetCapturePolicyRequest
+	(*UpdateCapturePolicyRequest)(nil),    // 44: paput.memo.v1.UpdateCapturePolicyRequest
+	(*GetDiscardContextRequest)(nil),      // 45: paput.memo.v1.GetDiscardContextRequest
+	(*CreateNoteResponse)(nil),            // 46: paput.memo.v1.CreateNoteResponse
+	(*SearchNotesResponse)(nil),           // 47: paput.memo.v1.SearchNotesResponse
+	(*GetNoteResponse)(nil),               // 48: paput.memo.v1.GetNoteResponse
+	(*UpdateNoteResponse)(nil),            // 49: paput.memo.v1.UpdateNoteResponse
+	(*DeleteNoteResponse)(nil),            // 50: paput.memo.v1.DeleteNoteResponse
+	(*AddCandidatesResponse)(nil),         // 51: paput.memo.v1.AddCandidatesResponse
+	(*ListCandidatesResponse)(nil),        // 52: paput.memo.v1.ListCandidatesResponse
+	(*UpdateCandidatesResponse)(nil),      // 53: paput.memo.v1.UpdateCandidatesResponse
+	(*DiscardCandidatesResponse)(nil),     // 54: paput.memo.v1.DiscardCandidatesResponse
+	(*SaveCandidatesResponse)(nil),        // 55: paput.memo.v1.SaveCandidatesResponse
+	(*ListProcessedSessionsResponse)(nil), // 56: paput.memo.v1.ListProcessedSessionsResponse
+	(*MarkProcessedSessionsResponse)(nil), // 57: paput.memo.v1.MarkProcessedSessionsResponse
+	(*GetCapturePolicyResponse)(nil),      // 58: paput.memo.v1.GetCapturePolicyResponse
+	(*UpdateCapturePolicyResponse)(nil),   // 59: paput.memo.v1.UpdateCapturePolicyResponse
+	(*GetDiscardContextResponse)(nil),     // 60: paput.memo.v1.GetDiscardContextResponse
 }
 var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
 	28, // 0: paput.memo.v1.Memo.create_time:type_name -> google.protobuf.Timestamp
@@ -2342,23 +2401,43 @@ var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
 	33, // 42: paput.memo.v1.MemoService.GetNote:input_type -> paput.memo.v1.GetNoteRequest
 	34, // 43: paput.memo.v1.MemoService.UpdateNote:input_type -> paput.memo.v1.UpdateNoteRequest
 	35, // 44: paput.memo.v1.MemoService.DeleteNote:input_type -> paput.memo.v1.DeleteNoteRequest
-	3,  // 45: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
-	7,  // 46: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
-	9,  // 47: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
-	11, // 48: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
-	13, // 49: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
-	16, // 50: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
-	19, // 51: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
-	21, // 52: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
-	23, // 53: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
-	26, // 54: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
-	36, // 55: paput.memo.v1.MemoService.CreateNote:output_type -> paput.memo.v1.CreateNoteResponse
-	37, // 56: paput.memo.v1.MemoService.SearchNotes:output_type -> paput.memo.v1.SearchNotesResponse
-	38, // 57: paput.memo.v1.MemoService.GetNote:output_type -> paput.memo.v1.GetNoteResponse
-	39, // 58: paput.memo.v1.MemoService.UpdateNote:output_type -> paput.memo.v1.UpdateNoteResponse
-	40, // 59: paput.memo.v1.MemoService.DeleteNote:output_type -> paput.memo.v1.DeleteNoteResponse
-	45, // [45:60] is the sub-list for method output_type
-	30, // [30:45] is the sub-list for method input_type
+	36, // 45: paput.memo.v1.MemoService.AddCandidates:input_type -> paput.memo.v1.AddCandidatesRequest
+	37, // 46: paput.memo.v1.MemoService.ListCandidates:input_type -> paput.memo.v1.ListCandidatesRequest
+	38, // 47: paput.memo.v1.MemoService.UpdateCandidates:input_type -> paput.memo.v1.UpdateCandidatesRequest
+	39, // 48: paput.memo.v1.MemoService.DiscardCandidates:input_type -> paput.memo.v1.DiscardCandidatesRequest
+	40, // 49: paput.memo.v1.MemoService.SaveCandidates:input_type -> paput.memo.v1.SaveCandidatesRequest
+	41, // 50: paput.memo.v1.MemoService.ListProcessedSessions:input_type -> paput.memo.v1.ListProcessedSessionsRequest
+	42, // 51: paput.memo.v1.MemoService.MarkProcessedSessions:input_type -> paput.memo.v1.MarkProcessedSessionsRequest
+	43, // 52: paput.memo.v1.MemoService.GetCapturePolicy:input_type -> paput.memo.v1.GetCapturePolicyRequest
+	44, // 53: paput.memo.v1.MemoService.UpdateCapturePolicy:input_type -> paput.memo.v1.UpdateCapturePolicyRequest
+	45, // 54: paput.memo.v1.MemoService.GetDiscardContext:input_type -> paput.memo.v1.GetDiscardContextRequest
+	3,  // 55: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
+	7,  // 56: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
+	9,  // 57: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
+	11, // 58: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
+	13, // 59: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
+	16, // 60: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
+	19, // 61: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
+	21, // 62: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
+	23, // 63: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
+	26, // 64: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
+	46, // 65: paput.memo.v1.MemoService.CreateNote:output_type -> paput.memo.v1.CreateNoteResponse
+	47, // 66: paput.memo.v1.MemoService.SearchNotes:output_type -> paput.memo.v1.SearchNotesResponse
+	48, // 67: paput.memo.v1.MemoService.GetNote:output_type -> paput.memo.v1.GetNoteResponse
+	49, // 68: paput.memo.v1.MemoService.UpdateNote:output_type -> paput.memo.v1.UpdateNoteResponse
+	50, // 69: paput.memo.v1.MemoService.DeleteNote:output_type -> paput.memo.v1.DeleteNoteResponse
+	51, // 70: paput.memo.v1.MemoService.AddCandidates:output_type -> paput.memo.v1.AddCandidatesResponse
+	52, // 71: paput.memo.v1.MemoService.ListCandidates:output_type -> paput.memo.v1.ListCandidatesResponse
+	53, // 72: paput.memo.v1.MemoService.UpdateCandidates:output_type -> paput.memo.v1.UpdateCandidatesResponse
+	54, // 73: paput.memo.v1.MemoService.DiscardCandidates:output_type -> paput.memo.v1.DiscardCandidatesResponse
+	55, // 74: paput.memo.v1.MemoService.SaveCandidates:output_type -> paput.memo.v1.SaveCandidatesResponse
+	56, // 75: paput.memo.v1.MemoService.ListProcessedSessions:output_type -> paput.memo.v1.ListProcessedSessionsResponse
+	57, // 76: paput.memo.v1.MemoService.MarkProcessedSessions:output_type -> paput.memo.v1.MarkProcessedSessionsResponse
+	58, // 77: paput.memo.v1.MemoService.GetCapturePolicy:output_type -> paput.memo.v1.GetCapturePolicyResponse
+	59, // 78: paput.memo.v1.MemoService.UpdateCapturePolicy:output_type -> paput.memo.v1.UpdateCapturePolicyResponse
+	60, // 79: paput.memo.v1.MemoService.GetDiscardContext:output_type -> paput.memo.v1.GetDiscardContextResponse
+	55, // [55:80] is the sub-list for method output_type
+	30, // [30:55] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name
@@ -2369,6 +2448,8 @@ func file_paput_memo_v1_memo_service_proto_init() {
 	if File_paput_memo_v1_memo_service_proto != nil {
 		return
 	}
+	file_paput_memo_v1_candidates_proto_init()
+	file_paput_memo_v1_capture_proto_init()
 	file_paput_memo_v1_notes_proto_init()
 	file_paput_memo_v1_memo_service_proto_msgTypes[6].OneofWrappers = []any{}
 	type x struct{}

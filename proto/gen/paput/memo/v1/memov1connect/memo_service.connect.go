@@ -56,6 +56,33 @@ const (
 	MemoServiceUpdateNoteProcedure = "/paput.memo.v1.MemoService/UpdateNote"
 	// MemoServiceDeleteNoteProcedure is the procedure name of the MemoService's DeleteNote RPC.
 	MemoServiceDeleteNoteProcedure = "/paput.memo.v1.MemoService/DeleteNote"
+	// MemoServiceAddCandidatesProcedure is the procedure name of the MemoService's AddCandidates RPC.
+	MemoServiceAddCandidatesProcedure = "/paput.memo.v1.MemoService/AddCandidates"
+	// MemoServiceListCandidatesProcedure is the procedure name of the MemoService's ListCandidates RPC.
+	MemoServiceListCandidatesProcedure = "/paput.memo.v1.MemoService/ListCandidates"
+	// MemoServiceUpdateCandidatesProcedure is the procedure name of the MemoService's UpdateCandidates
+	// RPC.
+	MemoServiceUpdateCandidatesProcedure = "/paput.memo.v1.MemoService/UpdateCandidates"
+	// MemoServiceDiscardCandidatesProcedure is the procedure name of the MemoService's
+	// DiscardCandidates RPC.
+	MemoServiceDiscardCandidatesProcedure = "/paput.memo.v1.MemoService/DiscardCandidates"
+	// MemoServiceSaveCandidatesProcedure is the procedure name of the MemoService's SaveCandidates RPC.
+	MemoServiceSaveCandidatesProcedure = "/paput.memo.v1.MemoService/SaveCandidates"
+	// MemoServiceListProcessedSessionsProcedure is the procedure name of the MemoService's
+	// ListProcessedSessions RPC.
+	MemoServiceListProcessedSessionsProcedure = "/paput.memo.v1.MemoService/ListProcessedSessions"
+	// MemoServiceMarkProcessedSessionsProcedure is the procedure name of the MemoService's
+	// MarkProcessedSessions RPC.
+	MemoServiceMarkProcessedSessionsProcedure = "/paput.memo.v1.MemoService/MarkProcessedSessions"
+	// MemoServiceGetCapturePolicyProcedure is the procedure name of the MemoService's GetCapturePolicy
+	// RPC.
+	MemoServiceGetCapturePolicyProcedure = "/paput.memo.v1.MemoService/GetCapturePolicy"
+	// MemoServiceUpdateCapturePolicyProcedure is the procedure name of the MemoService's
+	// UpdateCapturePolicy RPC.
+	MemoServiceUpdateCapturePolicyProcedure = "/paput.memo.v1.MemoService/UpdateCapturePolicy"
+	// MemoServiceGetDiscardContextProcedure is the procedure name of the MemoService's
+	// GetDiscardContext RPC.
+	MemoServiceGetDiscardContextProcedure = "/paput.memo.v1.MemoService/GetDiscardContext"
 )
 
 var (
@@ -176,6 +203,86 @@ var (
 			Procedure:  MemoServiceDeleteNoteProcedure,
 		}
 	})
+	memoServiceAddCandidatesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("AddCandidates"),
+			Procedure:        MemoServiceAddCandidatesProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceListCandidatesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("ListCandidates"),
+			Procedure:        MemoServiceListCandidatesProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	memoServiceUpdateCandidatesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("UpdateCandidates"),
+			Procedure:        MemoServiceUpdateCandidatesProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceDiscardCandidatesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("DiscardCandidates"),
+			Procedure:        MemoServiceDiscardCandidatesProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceSaveCandidatesSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("SaveCandidates"),
+			Procedure:        MemoServiceSaveCandidatesProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceListProcessedSessionsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("ListProcessedSessions"),
+			Procedure:        MemoServiceListProcessedSessionsProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	memoServiceMarkProcessedSessionsSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("MarkProcessedSessions"),
+			Procedure:        MemoServiceMarkProcessedSessionsProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceGetCapturePolicySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("GetCapturePolicy"),
+			Procedure:        MemoServiceGetCapturePolicyProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	memoServiceUpdateCapturePolicySpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("UpdateCapturePolicy"),
+			Procedure:        MemoServiceUpdateCapturePolicyProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceGetDiscardContextSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("GetDiscardContext"),
+			Procedure:        MemoServiceGetDiscardContextProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
 )
 
 // MemoServiceClient is a client for the paput.memo.v1.MemoService service.
@@ -249,6 +356,51 @@ type MemoServiceClient interface {
 	//
 	// Errors: not_found.
 	DeleteNote(context.Context, *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error)
+	// AddCandidates proposes memos for a person to approve, and marks the session that they come from as processed. Each item
+	// stands alone. One that says exactly what a candidate, or a memo outside the trash, says is refused as a duplicate; memos
+	// that say nearly the same are reported.
+	//
+	// Errors: invalid_argument when there is no item, there are too many, or the source or session is malformed.
+	AddCandidates(context.Context, *v1.AddCandidatesRequest) (*v1.AddCandidatesResponse, error)
+	// ListCandidates lists candidates, the last added first, without their bodies. Given ids, it returns those candidates whole,
+	// in that order.
+	//
+	// Errors: invalid_argument when a filter or the page token is malformed.
+	ListCandidates(context.Context, *v1.ListCandidatesRequest) (*v1.ListCandidatesResponse, error)
+	// UpdateCandidates changes the given fields of pending candidates and keeps the others. Each item stands alone: a bad one, an
+	// unknown id, a stale etag or a candidate that is not pending is reported in its own result.
+	//
+	// Errors: invalid_argument when there is no item or there are too many.
+	UpdateCandidates(context.Context, *v1.UpdateCandidatesRequest) (*v1.UpdateCandidatesResponse, error)
+	// DiscardCandidates turns pending candidates down. They are kept, so that the same is not proposed again and a policy can be
+	// learnt from them.
+	//
+	// Errors: invalid_argument when there is no id, there are too many, or the reason is malformed. An unknown id, or one that was
+	// saved, is reported in its own result.
+	DiscardCandidates(context.Context, *v1.DiscardCandidatesRequest) (*v1.DiscardCandidatesResponse, error)
+	// SaveCandidates makes memos of pending candidates, with changes if any are given, and closes the candidates, all in one
+	// transaction. Each item stands alone, as in UpdateCandidates. A candidate that was saved before stays that memo.
+	//
+	// Errors: invalid_argument when there is no item or there are too many.
+	SaveCandidates(context.Context, *v1.SaveCandidatesRequest) (*v1.SaveCandidatesResponse, error)
+	// ListProcessedSessions lists the sessions that were reviewed, the last first.
+	//
+	// Errors: invalid_argument when a filter or the page token is malformed.
+	ListProcessedSessions(context.Context, *v1.ListProcessedSessionsRequest) (*v1.ListProcessedSessionsResponse, error)
+	// MarkProcessedSessions says that sessions were reviewed, such as those with nothing to propose. Each stands alone.
+	//
+	// Errors: invalid_argument when the source is malformed, there is no session or there are too many.
+	MarkProcessedSessions(context.Context, *v1.MarkProcessedSessionsRequest) (*v1.MarkProcessedSessionsResponse, error)
+	// GetCapturePolicy reads what the account wants kept and what not.
+	GetCapturePolicy(context.Context, *v1.GetCapturePolicyRequest) (*v1.GetCapturePolicyResponse, error)
+	// UpdateCapturePolicy replaces the policy.
+	//
+	// Errors: aborted when etag is given and the policy has changed since; invalid_argument.
+	UpdateCapturePolicy(context.Context, *v1.UpdateCapturePolicyRequest) (*v1.UpdateCapturePolicyResponse, error)
+	// GetDiscardContext gives the policy and the latest discards with their reasons, for a model to improve the policy by.
+	//
+	// Errors: invalid_argument when the page token is malformed.
+	GetDiscardContext(context.Context, *v1.GetDiscardContextRequest) (*v1.GetDiscardContextResponse, error)
 }
 
 // NewMemoServiceClient constructs a client for the paput.memo.v1.MemoService service. Multiple
@@ -328,6 +480,51 @@ type MemoServiceHandler interface {
 	//
 	// Errors: not_found.
 	DeleteNote(context.Context, *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error)
+	// AddCandidates proposes memos for a person to approve, and marks the session that they come from as processed. Each item
+	// stands alone. One that says exactly what a candidate, or a memo outside the trash, says is refused as a duplicate; memos
+	// that say nearly the same are reported.
+	//
+	// Errors: invalid_argument when there is no item, there are too many, or the source or session is malformed.
+	AddCandidates(context.Context, *v1.AddCandidatesRequest) (*v1.AddCandidatesResponse, error)
+	// ListCandidates lists candidates, the last added first, without their bodies. Given ids, it returns those candidates whole,
+	// in that order.
+	//
+	// Errors: invalid_argument when a filter or the page token is malformed.
+	ListCandidates(context.Context, *v1.ListCandidatesRequest) (*v1.ListCandidatesResponse, error)
+	// UpdateCandidates changes the given fields of pending candidates and keeps the others. Each item stands alone: a bad one, an
+	// unknown id, a stale etag or a candidate that is not pending is reported in its own result.
+	//
+	// Errors: invalid_argument when there is no item or there are too many.
+	UpdateCandidates(context.Context, *v1.UpdateCandidatesRequest) (*v1.UpdateCandidatesResponse, error)
+	// DiscardCandidates turns pending candidates down. They are kept, so that the same is not proposed again and a policy can be
+	// learnt from them.
+	//
+	// Errors: invalid_argument when there is no id, there are too many, or the reason is malformed. An unknown id, or one that was
+	// saved, is reported in its own result.
+	DiscardCandidates(context.Context, *v1.DiscardCandidatesRequest) (*v1.DiscardCandidatesResponse, error)
+	// SaveCandidates makes memos of pending candidates, with changes if any are given, and closes the candidates, all in one
+	// transaction. Each item stands alone, as in UpdateCandidates. A candidate that was saved before stays that memo.
+	//
+	// Errors: invalid_argument when there is no item or there are too many.
+	SaveCandidates(context.Context, *v1.SaveCandidatesRequest) (*v1.SaveCandidatesResponse, error)
+	// ListProcessedSessions lists the sessions that were reviewed, the last first.
+	//
+	// Errors: invalid_argument when a filter or the page token is malformed.
+	ListProcessedSessions(context.Context, *v1.ListProcessedSessionsRequest) (*v1.ListProcessedSessionsResponse, error)
+	// MarkProcessedSessions says that sessions were reviewed, such as those with nothing to propose. Each stands alone.
+	//
+	// Errors: invalid_argument when the source is malformed, there is no session or there are too many.
+	MarkProcessedSessions(context.Context, *v1.MarkProcessedSessionsRequest) (*v1.MarkProcessedSessionsResponse, error)
+	// GetCapturePolicy reads what the account wants kept and what not.
+	GetCapturePolicy(context.Context, *v1.GetCapturePolicyRequest) (*v1.GetCapturePolicyResponse, error)
+	// UpdateCapturePolicy replaces the policy.
+	//
+	// Errors: aborted when etag is given and the policy has changed since; invalid_argument.
+	UpdateCapturePolicy(context.Context, *v1.UpdateCapturePolicyRequest) (*v1.UpdateCapturePolicyResponse, error)
+	// GetDiscardContext gives the policy and the latest discards with their reasons, for a model to improve the policy by.
+	//
+	// Errors: invalid_argument when the page token is malformed.
+	GetDiscardContext(context.Context, *v1.GetDiscardContextRequest) (*v1.GetDiscardContextResponse, error)
 }
 
 // RegisterMemoServiceHandler registers svc as the paput.memo.v1.MemoService implementation on
@@ -350,6 +547,16 @@ func RegisterMemoServiceHandler(server *connect.Server, svc MemoServiceHandler) 
 		connect.Method{Spec: memoServiceGetNoteSpec(), Handler: adapter.getNote},
 		connect.Method{Spec: memoServiceUpdateNoteSpec(), Handler: adapter.updateNote},
 		connect.Method{Spec: memoServiceDeleteNoteSpec(), Handler: adapter.deleteNote},
+		connect.Method{Spec: memoServiceAddCandidatesSpec(), Handler: adapter.addCandidates},
+		connect.Method{Spec: memoServiceListCandidatesSpec(), Handler: adapter.listCandidates},
+		connect.Method{Spec: memoServiceUpdateCandidatesSpec(), Handler: adapter.updateCandidates},
+		connect.Method{Spec: memoServiceDiscardCandidatesSpec(), Handler: adapter.discardCandidates},
+		connect.Method{Spec: memoServiceSaveCandidatesSpec(), Handler: adapter.saveCandidates},
+		connect.Method{Spec: memoServiceListProcessedSessionsSpec(), Handler: adapter.listProcessedSessions},
+		connect.Method{Spec: memoServiceMarkProcessedSessionsSpec(), Handler: adapter.markProcessedSessions},
+		connect.Method{Spec: memoServiceGetCapturePolicySpec(), Handler: adapter.getCapturePolicy},
+		connect.Method{Spec: memoServiceUpdateCapturePolicySpec(), Handler: adapter.updateCapturePolicy},
+		connect.Method{Spec: memoServiceGetDiscardContextSpec(), Handler: adapter.getDiscardContext},
 	)
 }
 
@@ -414,6 +621,46 @@ func (UnimplementedMemoServiceHandler) UpdateNote(context.Context, *v1.UpdateNot
 
 func (UnimplementedMemoServiceHandler) DeleteNote(context.Context, *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.DeleteNote is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) AddCandidates(context.Context, *v1.AddCandidatesRequest) (*v1.AddCandidatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.AddCandidates is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) ListCandidates(context.Context, *v1.ListCandidatesRequest) (*v1.ListCandidatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.ListCandidates is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) UpdateCandidates(context.Context, *v1.UpdateCandidatesRequest) (*v1.UpdateCandidatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.UpdateCandidates is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) DiscardCandidates(context.Context, *v1.DiscardCandidatesRequest) (*v1.DiscardCandidatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.DiscardCandidates is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) SaveCandidates(context.Context, *v1.SaveCandidatesRequest) (*v1.SaveCandidatesResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.SaveCandidates is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) ListProcessedSessions(context.Context, *v1.ListProcessedSessionsRequest) (*v1.ListProcessedSessionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.ListProcessedSessions is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) MarkProcessedSessions(context.Context, *v1.MarkProcessedSessionsRequest) (*v1.MarkProcessedSessionsResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.MarkProcessedSessions is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) GetCapturePolicy(context.Context, *v1.GetCapturePolicyRequest) (*v1.GetCapturePolicyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.GetCapturePolicy is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) UpdateCapturePolicy(context.Context, *v1.UpdateCapturePolicyRequest) (*v1.UpdateCapturePolicyResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.UpdateCapturePolicy is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) GetDiscardContext(context.Context, *v1.GetDiscardContextRequest) (*v1.GetDiscardContextResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.GetDiscardContext is not implemented")
 }
 
 type memoServiceClient struct {
@@ -535,6 +782,86 @@ func (c *memoServiceClient) UpdateNote(ctx context.Context, req *v1.UpdateNoteRe
 func (c *memoServiceClient) DeleteNote(ctx context.Context, req *v1.DeleteNoteRequest) (*v1.DeleteNoteResponse, error) {
 	var res v1.DeleteNoteResponse
 	if err := c.client.CallUnary(ctx, memoServiceDeleteNoteSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) AddCandidates(ctx context.Context, req *v1.AddCandidatesRequest) (*v1.AddCandidatesResponse, error) {
+	var res v1.AddCandidatesResponse
+	if err := c.client.CallUnary(ctx, memoServiceAddCandidatesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) ListCandidates(ctx context.Context, req *v1.ListCandidatesRequest) (*v1.ListCandidatesResponse, error) {
+	var res v1.ListCandidatesResponse
+	if err := c.client.CallUnary(ctx, memoServiceListCandidatesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) UpdateCandidates(ctx context.Context, req *v1.UpdateCandidatesRequest) (*v1.UpdateCandidatesResponse, error) {
+	var res v1.UpdateCandidatesResponse
+	if err := c.client.CallUnary(ctx, memoServiceUpdateCandidatesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) DiscardCandidates(ctx context.Context, req *v1.DiscardCandidatesRequest) (*v1.DiscardCandidatesResponse, error) {
+	var res v1.DiscardCandidatesResponse
+	if err := c.client.CallUnary(ctx, memoServiceDiscardCandidatesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) SaveCandidates(ctx context.Context, req *v1.SaveCandidatesRequest) (*v1.SaveCandidatesResponse, error) {
+	var res v1.SaveCandidatesResponse
+	if err := c.client.CallUnary(ctx, memoServiceSaveCandidatesSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) ListProcessedSessions(ctx context.Context, req *v1.ListProcessedSessionsRequest) (*v1.ListProcessedSessionsResponse, error) {
+	var res v1.ListProcessedSessionsResponse
+	if err := c.client.CallUnary(ctx, memoServiceListProcessedSessionsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) MarkProcessedSessions(ctx context.Context, req *v1.MarkProcessedSessionsRequest) (*v1.MarkProcessedSessionsResponse, error) {
+	var res v1.MarkProcessedSessionsResponse
+	if err := c.client.CallUnary(ctx, memoServiceMarkProcessedSessionsSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) GetCapturePolicy(ctx context.Context, req *v1.GetCapturePolicyRequest) (*v1.GetCapturePolicyResponse, error) {
+	var res v1.GetCapturePolicyResponse
+	if err := c.client.CallUnary(ctx, memoServiceGetCapturePolicySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) UpdateCapturePolicy(ctx context.Context, req *v1.UpdateCapturePolicyRequest) (*v1.UpdateCapturePolicyResponse, error) {
+	var res v1.UpdateCapturePolicyResponse
+	if err := c.client.CallUnary(ctx, memoServiceUpdateCapturePolicySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) GetDiscardContext(ctx context.Context, req *v1.GetDiscardContextRequest) (*v1.GetDiscardContextResponse, error) {
+	var res v1.GetDiscardContextResponse
+	if err := c.client.CallUnary(ctx, memoServiceGetDiscardContextSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -716,6 +1043,126 @@ func (h memoServiceHandler) deleteNote(ctx context.Context, _ connect.Spec, stre
 		return err
 	}
 	res, err := h.svc.DeleteNote(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) addCandidates(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.AddCandidatesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.AddCandidates(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) listCandidates(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListCandidatesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListCandidates(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) updateCandidates(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UpdateCandidatesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UpdateCandidates(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) discardCandidates(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.DiscardCandidatesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.DiscardCandidates(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) saveCandidates(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.SaveCandidatesRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.SaveCandidates(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) listProcessedSessions(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ListProcessedSessionsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ListProcessedSessions(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) markProcessedSessions(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.MarkProcessedSessionsRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.MarkProcessedSessions(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) getCapturePolicy(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetCapturePolicyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetCapturePolicy(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) updateCapturePolicy(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UpdateCapturePolicyRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UpdateCapturePolicy(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) getDiscardContext(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.GetDiscardContextRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.GetDiscardContext(ctx, &req)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,64 @@
+package memo
+
+import (
+	"fmt"
+
+	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	"github.com/paput/paput/services/eventlog"
+	"github.com/paput/paput/services/rpc"
+)
+
+// captureKind is the first part of the names of the streams that hold what guides an account's capture.
+const captureKind = "capture"
+
+// captureSchema is the read model of policies and reviewed sessions. Times are as in schema. Commands decide on these rows:
+// a stream has one event for each session ever reviewed, which is too much to fold for each more.
+const captureSchema = `
+CREATE TABLE capture_policies (
+	account_id  TEXT    PRIMARY KEY,
+	revision    INTEGER NOT NULL,
+	update_time INTEGER NOT NULL,
+	text        TEXT    NOT NULL
+) STRICT;
+CREATE TABLE capture_sessions (
+	n            INTEGER PRIMARY KEY,
+	account_id   TEXT    NOT NULL,
+	source       TEXT    NOT NULL,
+	session_id   TEXT    NOT NULL,
+	process_time INTEGER NOT NULL,
+	UNIQUE (account_id, source, session_id)
+) STRICT;
+CREATE INDEX capture_sessions_newest ON capture_sessions (account_id, n);
+`
+
+// projectCapture brings the read model up to date with one event.
+func projectCapture(tx *eventlog.Tx, r eventlog.Record) error {
+	e, ok := r.Event.(*memov1.CaptureEvent)
+	if !ok {
+		return fmt.Errorf("the event is a %T", r.Event)
+	}
+	switch what := e.GetEvent().(type) {
+	case *memov1.CaptureEvent_PolicyUpdated:
+		_, err := tx.Exec(`INSERT INTO capture_policies (account_id, revision, update_time, text) VALUES (?, 1, ?, ?)
+			ON CONFLICT DO UPDATE SET revision = revision + 1, update_time = excluded.update_time, text = excluded.text`,
+			e.GetAccountId(), r.Time.UnixMilli(), what.PolicyUpdated.GetText())
+		return err
+	case *memov1.CaptureEvent_SessionsProcessed:
+		for _, id := range what.SessionsProcessed.GetSessionIds() {
+			if _, err := tx.Exec("INSERT INTO capture_sessions (account_id, source, session_id, process_time) VALUES (?, ?, ?, ?)",
+				e.GetAccountId(), what.SessionsProcessed.GetSource(), id, r.Time.UnixMilli()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// recordCapture appends the event that was decided on, if any.
+func recordCapture(tx *eventlog.Tx, caller rpc.Caller, e *memov1.CaptureEvent) error {
+	if e == nil {
+		return nil
+	}
+	e.AccountId, e.ClientId, e.GrantId = caller.AccountID, caller.ClientID, caller.GrantID
+	return tx.Append(captureKind+"/"+caller.AccountID, e)
+}
