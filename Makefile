@@ -17,6 +17,7 @@ build: ## build paput and paputd into bin/
 
 test: build ## run every test, with real clients and a real browser
 	go test -race ./...
+	go test -run '^TestSearchQuality$$' ./services/memo
 	deploy/e2e/run
 
 conformance: build ## run the MCP conformance suite's authorization mode

@@ -1,3 +1,5 @@
+//go:build !race
+
 package memo
 
 import (
@@ -14,6 +16,8 @@ import (
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
 )
+
+// The race detector makes this many times slower and has nothing to see here, so it runs without.
 
 // The labelled set in testdata/search: memos as developers keep them, and queries with the memos that answer them. Queries
 // of the split "dev" may guide work on the engine; those of "test" only measure it.
