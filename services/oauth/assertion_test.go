@@ -14,7 +14,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/http"
 	"net/url"
 	"strings"
@@ -29,7 +28,6 @@ import (
 	"golang.org/x/oauth2/clientcredentials"
 
 	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
-	"github.com/paput/paput/services/oauth"
 )
 
 const assertionType = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
@@ -391,30 +389,6 @@ func TestAssertionIsGoodOnce(t *testing.T) {
 	group.Wait()
 	if good.Load() != 1 {
 		t.Errorf("got %d tokens of one assertion", good.Load())
-	}
-}
-
-// Another server, or the same after a restart, knows what was used for a token, and nothing of the rest.
-func TestAssertionAfterRestart(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	c := w.signing(jose.ES256, "a")
-	form := url.Values{"grant_type": {"client_credentials"}}
-	once := c.fresh()
-	if r := c.post("/token", asserted(form, once)); r.status != http.StatusOK {
-		t.Fatalf("got %d %s", r.status, r.body)
-	}
-	again, err := oauth.New(oauth.Config{
-		Log: w.log, PublicURL: w.url, Key: []byte("0123456789abcdef0123456789abcdef"), SignedIn: signedIn, Now: w.Now,
-		NewID: func(prefix string) string { return prefix + "_again" }, Logger: slog.New(slog.DiscardHandler),
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.http.Config.Handler = again.Handler()
-	c.post("/token", asserted(form, once)).wantError(t, 401, "invalid_client", "client authentication failed: register again")
-	if r := c.post("/token", asserted(form, c.fresh())); r.status != http.StatusOK {
-		t.Errorf("got %d %s", r.status, r.body)
 	}
 }
 
