@@ -110,8 +110,8 @@ func cmdEnd(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // cmdPerson: person approve|deny|mistype PROGRAM ARG…  runs a program that sends a person to the browser, or shows a code
-// to enter there, and is that person: signs in as $EMAIL with $PASSWORD, after a slip of the finger for mistype, and decides. The program's output is
-// then stdout and stderr. With "!" it must fail.
+// to enter there, and is that person: signs in as $EMAIL with $PASSWORD, after a slip of the finger for mistype, and
+// decides. The program's output is then stdout and stderr. With "!" it must fail.
 func cmdPerson(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) < 2 {
 		ts.Fatalf("usage: [!] person approve|deny|mistype program [argument...]")

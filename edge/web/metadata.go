@@ -14,8 +14,8 @@ type protectedResource struct {
 	ResourceName           string   `json:"resource_name"`
 }
 
-// resourceMetadata serves the protected-resource metadata of the endpoint at path, which may end with a slash. The scopes are those that every client
-// needs: some clients ask for exactly these and cannot ask for more later.
+// resourceMetadata serves the protected-resource metadata of the endpoint at path, which may end with a slash. The scopes
+// are those that every client needs: some clients ask for exactly these and cannot ask for more later.
 func (c Config) resourceMetadata(path string) http.HandlerFunc {
 	body, err := json.Marshal(protectedResource{
 		Resource:               c.PublicURL + path,

@@ -12,8 +12,8 @@ import (
 	_ "github.com/paput/paput/services/eventlog/sqlite" // has the driver
 )
 
-// fts5Engine is FTS5 as one would use it without an engine of one's own: title, summary, body and names of categories as columns, ranked by bm25
-// with the weights that the service gives them. A query asks first for memos with all of its words, each as a phrase, and
+// fts5Engine is FTS5 as one would use it without an engine of one's own: title, summary, body and names of categories as
+// columns, ranked by bm25 with the weights that the service gives them. A query asks first for memos with all of its words, each as a phrase, and
 // fills the list up with those that have any of the parts that the tokenizer knows: words for unicode61, for trigram every
 // three characters of every word.
 func fts5Engine(t *testing.T, memos []labelledMemo, tokenizer string) func(string) []string {

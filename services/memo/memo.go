@@ -1,8 +1,8 @@
 // Package memo keeps what people learn at work: short, titled memos, written mostly by the assistant beside them and read
 // back by every assistant they use later.
 //
-// Each memo is one stream of the event log, and so is each note, which gathers memos in an order. A command loads the stream, decides with a pure function, and appends at most
-// one event to it; a projection keeps the tables that searches read, the text index among them, in the same transaction.
+// Each memo is one stream of the event log, and so is each note, which gathers memos in an order. A command loads the
+// stream, decides with a pure function, and appends at most one event to it; a projection keeps the tables that searches read, the text index among them, in the same transaction.
 // So a search sees every command that has returned.
 //
 // A memo belongs to one account. To every other account it does not exist: all errors and lists are as if it had never

@@ -10,7 +10,8 @@ import (
 	"github.com/paput/paput/services/eventlog"
 )
 
-// noteSchema is the read model of notes. Times are in milliseconds since 1970. The document has the title's tokens. A person has few notes, so a search goes through all of theirs.
+// noteSchema is the read model of notes. Times are in milliseconds since 1970. The document has the title's tokens. A person
+// has few notes, so a search goes through all of theirs.
 //
 // note_memos has those memos only that were not purged; positions grow in the note's order, with gaps.
 const noteSchema = `

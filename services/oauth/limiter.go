@@ -13,7 +13,7 @@ import (
 // maxAddresses is how many addresses a limiter remembers; when there are more, those that have been quiet are forgotten.
 const maxAddresses = 10_000
 
-// limiter limits how often each address may do something.
+// limiter limits how often each address may do something, or each of what else it is asked about: an account, a grant.
 type limiter struct {
 	limit rate.Limit
 	burst int

@@ -28,7 +28,8 @@ type Limits struct {
 	PageRate  rate.Limit
 	PageBurst int
 	// FailureRate (5) and FailureBurst (300) are for what programs get wrong at the token and revocation endpoints: client
-	// authentication, codes and refresh tokens that are not good, and polls that come too early. What they get right is never counted or refused.
+	// authentication, codes and refresh tokens that are not good, and polls that come too early. What they get right
+	// is not counted among these, nor refused because of them.
 	FailureRate  rate.Limit
 	FailureBurst int
 	// RefreshRate (1) and RefreshBurst (1000) are for the refreshes of one grant, whatever the address: each is in the log

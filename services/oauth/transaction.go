@@ -74,8 +74,8 @@ func (t transaction) boundTo(r *http.Request, secure bool) (cookie string, ok bo
 	return c.Value, subtle.ConstantTimeCompare(hashSecret(c.Value), t.CookieHash) == 1
 }
 
-// cookie returns the cookie that binds the transaction to a browser; with a negative lifetime, the one that takes it away. Browsers keep a __Host- cookie to this very host and
-// to https (RFC 6265bis, section 4.1.3); on loopback there is no https.
+// cookie returns the cookie that binds the transaction to a browser; with a negative lifetime, the one that takes it away.
+// Browsers keep a __Host- cookie to this very host and to https (RFC 6265bis, section 4.1.3); on loopback there is no https.
 func (t transaction) cookie(value string, lifetime time.Duration, secure bool) *http.Cookie {
 	return &http.Cookie{ //nolint:gosec // Secure is off on loopback http only
 		Name:     t.cookieName(secure),
