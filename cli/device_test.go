@@ -133,6 +133,8 @@ func TestLoginOfADeviceTimesOut(t *testing.T) {
 	s.codesFor = 60
 	p.pace = func(d time.Duration) time.Duration { return d / 600 }
 	p.fails(1, "nobody entered the code in time; run paput login --device again", "login", s.URL, "--device")
+	s.mu.Lock() // the poll that ran out of time may be under way still
+	defer s.mu.Unlock()
 	if s.polled < 1 || s.polled > 20 {
 		t.Errorf("got %d polls, want 1 to 20", s.polled)
 	}
