@@ -70,6 +70,21 @@ type Projection struct {
 	Apply func(tx *Tx, r Record) error
 }
 
+// Cache is a set of tables beside the read models whose rows cannot be made from the log: what somebody else computed, and
+// what it would cost to ask again for. A rebuild leaves it as it is. Whoever uses it must be able to do without it, and to
+// tell a row that is still true from one that is not.
+type Cache struct {
+	// Name identifies the cache. It is none of the read models' names.
+	Name string
+	// Version changes whenever the rows of before are of no more use. The tables are then made anew, empty, when the
+	// program starts; so they are when Schema changes.
+	Version int
+	// Schema is the SQL that creates the tables and indexes, statements separated by semicolons.
+	Schema string
+	// Tables names every table that Schema creates.
+	Tables []string
+}
+
 // Querier runs read-only SQL. DB returns one that sees what is committed; a Tx is one that also sees its own doings.
 // Placeholders are question marks.
 type Querier interface {

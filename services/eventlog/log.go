@@ -17,6 +17,7 @@ const maxQueued = 1024
 type Config struct {
 	Kinds       []Kind
 	Projections []Projection
+	Caches      []Cache
 	// Now gives the time that records carry.
 	Now func() time.Time
 }
@@ -74,7 +75,7 @@ func (l *Log) open(ctx context.Context, c Config) (err error) {
 	if l.kinds, err = kindsByName(c.Kinds); err != nil {
 		return err
 	}
-	if err = checkProjections(c.Projections, l.kinds); err != nil {
+	if err = checkTables(c, l.kinds); err != nil {
 		return err
 	}
 	l.interested = make(map[string][]Projection)
@@ -91,6 +92,9 @@ func (l *Log) open(ctx context.Context, c Config) (err error) {
 		return err
 	}
 	l.committed = l.head.clone()
+	if err = l.openCaches(ctx, c.Caches); err != nil {
+		return err
+	}
 	return l.catchUp(ctx)
 }
 

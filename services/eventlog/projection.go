@@ -17,15 +17,13 @@ import (
 // reservedTables are those of the log itself.
 func reservedTables() []string { return []string{"events", "read_models"} }
 
-// checkProjections finds mistakes in the configuration.
-func checkProjections(projections []Projection, kinds map[string]Kind) error {
-	identifier := regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
-	names, tables := make(map[string]bool), make(map[string]bool)
-	for _, p := range projections {
-		if !identifier.MatchString(p.Name) || names[p.Name] {
-			return fmt.Errorf("projection %q: the name is in use or not of small letters, digits and underscores", p.Name)
+// checkTables finds mistakes in the configuration of read models and caches.
+func checkTables(c Config, kinds map[string]Kind) error {
+	names := tableNames{models: make(map[string]bool), tables: make(map[string]bool)}
+	for _, p := range c.Projections {
+		if err := names.take("projection", p); err != nil {
+			return err
 		}
-		names[p.Name] = true
 		if p.Apply == nil {
 			return fmt.Errorf("projection %s: Apply is missing", p.Name)
 		}
@@ -34,12 +32,30 @@ func checkProjections(projections []Projection, kinds map[string]Kind) error {
 				return fmt.Errorf("projection %s: the kind %q is not registered", p.Name, kind)
 			}
 		}
-		for _, table := range p.Tables {
-			if !identifier.MatchString(table) || tables[table] || slices.Contains(reservedTables(), table) {
-				return fmt.Errorf("projection %s: the table %q is in use or not of small letters, digits and underscores", p.Name, table)
-			}
-			tables[table] = true
+	}
+	for _, cache := range c.Caches {
+		if err := names.take("cache", cache.model()); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// tableNames are those in use.
+type tableNames struct{ models, tables map[string]bool }
+
+// take makes the names of one read model or cache its own.
+func (n tableNames) take(what string, p Projection) error {
+	identifier := regexp.MustCompile(`^[a-z][a-z0-9_]*$`)
+	if !identifier.MatchString(p.Name) || n.models[p.Name] {
+		return fmt.Errorf("%s %q: the name is in use or not of small letters, digits and underscores", what, p.Name)
+	}
+	n.models[p.Name] = true
+	for _, table := range p.Tables {
+		if !identifier.MatchString(table) || n.tables[table] || slices.Contains(reservedTables(), table) {
+			return fmt.Errorf("%s %s: the table %q is in use or not of small letters, digits and underscores", what, p.Name, table)
+		}
+		n.tables[table] = true
 	}
 	return nil
 }
@@ -66,7 +82,7 @@ func bookkeeping(projections []Projection) string {
 
 // Rebuild empties the read models and fills them from the log anew, in one transaction: queries see the old tables until
 // it is done, and commands wait. Its error names the projection, the position and the event that it could not apply; the
-// read models are then as before.
+// read models are then as before. Caches are left alone.
 func (l *Log) Rebuild(ctx context.Context) error {
 	l.writing.Lock()
 	defer l.writing.Unlock()

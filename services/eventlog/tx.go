@@ -13,9 +13,10 @@ import (
 )
 
 var (
-	errOver      = errors.New("eventlog: the transaction is over")
-	errNoAppend  = errors.New("eventlog: a projection does not read or append events")
-	errOnlyApply = errors.New("eventlog: only a projection changes tables")
+	errOver        = errors.New("eventlog: the transaction is over")
+	errNoAppend    = errors.New("eventlog: a projection does not read or append events")
+	errOnlyApply   = errors.New("eventlog: only a projection changes tables")
+	errOnlyCommand = errors.New("eventlog: a projection changes tables with Exec")
 )
 
 // maxVersions is how many streams' versions are remembered: it takes a few megabytes.

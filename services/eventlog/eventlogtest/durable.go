@@ -34,6 +34,7 @@ func RunDurable(t *testing.T, open func(tb testing.TB, dir string) eventlog.Back
 		{"an interrupted rebuild goes on", testInterruptedRebuild},
 		{"a projection that was away catches up", testCatchUp},
 		{"a poison event is named", testPoison},
+		{"a cache outlives a rebuild", testCache},
 		{"mistakes of the configuration are found", testConfig},
 	}
 	for _, c := range cases {
@@ -244,6 +245,8 @@ func testConfig(t *testing.T, open func() eventlog.Backend) {
 		{"a projection without Apply", func(c *eventlog.Config) { c.Projections[0].Apply = nil }},
 		{"a table of the log", func(c *eventlog.Config) { c.Projections[0].Tables = []string{"events"} }},
 		{"a table that is none", func(c *eventlog.Config) { c.Projections[0].Tables = []string{"a; DROP TABLE events"} }},
+		{"a cache of a projection's name", func(c *eventlog.Config) { c.Caches = []eventlog.Cache{{Name: "counters"}} }},
+		{"a cache of a projection's table", func(c *eventlog.Config) { c.Caches = []eventlog.Cache{{Name: "a", Tables: []string{"counters"}}} }},
 		{"a schema that is none", func(c *eventlog.Config) { c.Projections[0].Schema = "CREATE TABEL" }},
 	}
 	for _, tc := range tables {
