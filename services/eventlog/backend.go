@@ -1,6 +1,9 @@
 package eventlog
 
-import "database/sql"
+import (
+	"context"
+	"database/sql"
+)
 
 // Backend is the database that holds a log and its read models. It speaks SQL with question marks as placeholders, and
 // savepoints. A Log uses the writer from one goroutine at a time.
@@ -11,6 +14,9 @@ type Backend interface {
 	Readers() *sql.DB
 	// Schema is the SQL that creates the tables of the log itself, unless they exist. See package sqlite for the columns.
 	Schema() string
+	// Scrub leaves nothing in the files that is not in the database as it is now, such as what was written over or deleted.
+	// It gives up soon, and is not clean, while somebody reads an older state. It is called outside of a transaction.
+	Scrub(ctx context.Context) (clean bool, err error)
 	// Begin is the statement that opens a transaction which no other writer can interleave with.
 	Begin() string
 	// IsNotUnique says whether an error of the writer came of a UNIQUE constraint or a primary key.

@@ -68,6 +68,10 @@ type Projection struct {
 	// through tx. An error refuses the command that appended the event, and is what Do returns: a domain error where one is
 	// to be expected, such as in place of an ErrNotUnique.
 	Apply func(tx *Tx, r Record) error
+	// Scrub removes what deleted rows have left inside the tables where SQL cannot see it, a little at a time: step counts
+	// the calls from 0, each in a transaction of its own, until it says that it is done. Nil means that nothing is left.
+	// It follows redactions and does nothing but SQL through tx that no query can tell.
+	Scrub func(tx *Tx, step int) (done bool, err error)
 }
 
 // Cache is a set of tables beside the read models whose rows cannot be made from the log: what somebody else computed, and

@@ -45,6 +45,9 @@ type Log struct {
 	// back clears it.
 	versions map[string]int64
 
+	// remnants says that redacted content may still be somewhere in the files, as the table of that name does.
+	remnants bool
+
 	// waiting guards what Wait looks at.
 	waiting   sync.Mutex
 	committed head
@@ -95,7 +98,13 @@ func (l *Log) open(ctx context.Context, c Config) (err error) {
 	if err = l.openCaches(ctx, c.Caches); err != nil {
 		return err
 	}
-	return l.catchUp(ctx)
+	if err := l.catchUp(ctx); err != nil {
+		return err
+	}
+	if err := l.backend.Writer().QueryRowContext(ctx, selectRemnants).Scan(&l.remnants); err != nil {
+		return fmt.Errorf("find out what is to be scrubbed: %w", err)
+	}
+	return nil
 }
 
 // Run carries out commands until ctx is done, then finishes those already taken and returns nil. It returns an error when

@@ -15,7 +15,7 @@ import (
 )
 
 // reservedTables are those of the log itself.
-func reservedTables() []string { return []string{"events", "read_models"} }
+func reservedTables() []string { return []string{"events", "read_models", "remnants"} }
 
 // checkTables finds mistakes in the configuration of read models and caches.
 func checkTables(c Config, kinds map[string]Kind) error {
@@ -225,11 +225,11 @@ func (l *Log) replay(ctx context.Context, stale []staleModel, pause func() error
 }
 
 func (l *Log) replayBatch(ctx context.Context, position int64) ([]Record, error) {
-	rows, err := l.backend.Writer().QueryContext(ctx, selectAfter, position, readBatch)
+	records, err := l.load(ctx, selectAfter, position, readBatch)
 	if err != nil {
 		return nil, fmt.Errorf("read after position %d: %w", position, err)
 	}
-	return l.collect(rows)
+	return records, nil
 }
 
 func (l *Log) replayRecord(ctx context.Context, stale []staleModel, r Record) (err error) {

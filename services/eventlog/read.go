@@ -15,13 +15,18 @@ const readBatch = 500
 const (
 	recordColumns = `position, stream, version, time, data`
 
-	insertEvent   = `INSERT INTO events (position, stream, version, type, time, data, relay, ordinal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
-	selectStream  = `SELECT ` + recordColumns + ` FROM events WHERE stream = ? ORDER BY version`
-	selectVersion = `SELECT coalesce(max(version), 0) FROM events WHERE stream = ?`
-	selectAfter   = `SELECT ` + recordColumns + ` FROM events WHERE position > ? ORDER BY position LIMIT ?`
-	selectRelayed = `SELECT ` + recordColumns + `, ordinal FROM events WHERE relay = ? AND ordinal > ? ORDER BY ordinal LIMIT ?`
-	selectLast    = `SELECT coalesce(max(position), 0) FROM events`
-	selectOrdinal = `SELECT coalesce(max(ordinal), 0) FROM events WHERE relay = ?`
+	insertEvent       = `INSERT INTO events (position, stream, version, type, time, data, relay, ordinal) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`
+	selectStream      = `SELECT ` + recordColumns + ` FROM events WHERE stream = ? ORDER BY version`
+	selectStreamAfter = `SELECT ` + recordColumns + ` FROM events WHERE stream = ? AND version > ? ORDER BY version LIMIT ?`
+	selectRemnants    = `SELECT count(*) > 0 FROM remnants`
+	insertRemnants    = `INSERT INTO remnants (id) VALUES (1) ON CONFLICT DO NOTHING`
+	deleteRemnants    = `DELETE FROM remnants`
+	updateData        = `UPDATE events SET data = ? WHERE position = ?`
+	selectVersion     = `SELECT coalesce(max(version), 0) FROM events WHERE stream = ?`
+	selectAfter       = `SELECT ` + recordColumns + ` FROM events WHERE position > ? ORDER BY position LIMIT ?`
+	selectRelayed     = `SELECT ` + recordColumns + `, ordinal FROM events WHERE relay = ? AND ordinal > ? ORDER BY ordinal LIMIT ?`
+	selectLast        = `SELECT coalesce(max(position), 0) FROM events`
+	selectOrdinal     = `SELECT coalesce(max(ordinal), 0) FROM events WHERE relay = ?`
 )
 
 // Read returns the records of a stream in order; none for a stream that does not exist.

@@ -32,6 +32,7 @@ type Tx struct {
 	mayAppend bool   // in a command, not in a rebuild
 	applying  string // the projection at work; empty in a command's own fn
 	wrote     bool   // that it has tried to, at least
+	redacted  bool   // that it has redacted something
 	over      bool
 	failed    error // the first append that failed
 	broken    error // the first SQL that failed: what came after it could be outside of the transaction
@@ -50,11 +51,7 @@ func (tx *Tx) Load(stream string) ([]Record, error) {
 	if err := tx.mayLog(); err != nil {
 		return nil, err
 	}
-	rows, err := tx.log.backend.Writer().QueryContext(tx.ctx, selectStream, stream)
-	if err != nil {
-		return nil, fmt.Errorf("load %s: %w", stream, err)
-	}
-	records, err := tx.log.collect(rows)
+	records, err := tx.log.load(tx.ctx, selectStream, stream)
 	if err != nil {
 		return nil, fmt.Errorf("load %s: %w", stream, err)
 	}
@@ -62,6 +59,15 @@ func (tx *Tx) Load(stream string) ([]Record, error) {
 		tx.setVersion(stream, records[len(records)-1].Version)
 	}
 	return records, nil
+}
+
+// load reads records as the writer sees them.
+func (l *Log) load(ctx context.Context, query string, args ...any) ([]Record, error) {
+	rows, err := l.backend.Writer().QueryContext(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return l.collect(rows)
 }
 
 // Append appends events to a stream and applies them to the projections. When it fails, so does the command, whatever its

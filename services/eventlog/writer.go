@@ -66,10 +66,14 @@ func (l *Log) rewind(h head) {
 func (l *Log) work(ctx context.Context) error {
 	// A transaction that has begun is finished, whatever becomes of ctx.
 	lasting := context.WithoutCancel(ctx)
+	var s scrubber
 	for {
+		s.plan(l)
 		select {
 		case <-ctx.Done():
 			return nil
+		case <-s.due:
+			s.scrub(lasting, l)
 		case c := <-l.queue:
 			if !c.take() {
 				continue
@@ -192,6 +196,7 @@ func (l *Log) run(ctx context.Context, c *command) error {
 	if c.err != nil && (tx.wrote || tx.broken != nil) {
 		return errSpoilt
 	}
+	l.remnants = l.remnants || tx.redacted
 	return nil
 }
 
@@ -227,6 +232,7 @@ func (l *Log) runApart(ctx context.Context, c *command) (lost error) {
 			return fmt.Errorf("roll back a command: %w after: %w", err, c.err)
 		}
 	}
+	l.remnants = l.remnants || tx.redacted
 	if err := l.exec(ctx, "RELEASE command"); err != nil {
 		return fmt.Errorf("end a command: %w", err)
 	}

@@ -83,6 +83,7 @@ func Projections() []eventlog.Projection {
 		Schema:  schema,
 		Tables:  []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "memo_text"},
 		Apply:   project,
+		Scrub:   scrubText,
 	}, {
 		Name:    "note",
 		Version: 1,

@@ -35,6 +35,8 @@ func RunDurable(t *testing.T, open func(tb testing.TB, dir string) eventlog.Back
 		{"a projection that was away catches up", testCatchUp},
 		{"a poison event is named", testPoison},
 		{"a cache outlives a rebuild", testCache},
+		{"what is redacted is gone after reopening", testRedactionReopened},
+		{"a projection takes part in a scrub", testProjectionScrubs},
 		{"mistakes of the configuration are found", testConfig},
 	}
 	for _, c := range cases {

@@ -37,6 +37,12 @@ func Run(t *testing.T, open func(tb testing.TB) eventlog.Backend) {
 		{"a rebuild gives the same read models", testRebuild},
 		{"ordinals have no gap", testOrdinals},
 		{"a large log is streamed", testStreaming},
+		{"what is redacted is gone and nothing else", testRedaction},
+		{"a failing command redacts nothing", testRedactionUndone},
+		{"commands that redact share a commit", testRedactionShared},
+		{"a long stream is redacted whole", testLongRedaction},
+		{"nothing is redacted outside of a command", testRedactionRefused},
+		{"a scrub waits for readers, and others do not", testScrub},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

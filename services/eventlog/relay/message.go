@@ -62,11 +62,8 @@ func (r *Relay) message(o eventlog.Outgoing) (*message, error) {
 
 // body redacts the event and is the JSON of what happened.
 func body(event proto.Message) ([]byte, error) {
-	redact(event.ProtoReflect())
+	eventlog.Redact(event)
 	_, happened := eventlog.Case(event)
-	if happened == nil {
-		return []byte("{}"), nil // the whole case is to be redacted
-	}
 	data, err := protojson.MarshalOptions{UseProtoNames: true}.Marshal(happened)
 	if err != nil {
 		return nil, err

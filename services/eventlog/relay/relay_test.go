@@ -249,6 +249,38 @@ func TestMessageIsARedactedCloudEvent(t *testing.T) {
 	}
 }
 
+// TestRedactionChangesNoMessage fills a lost stream again from a log that was redacted meanwhile.
+func TestRedactionChangesNoMessage(t *testing.T) {
+	t.Parallel()
+	l := eventlogtest.Open(t, eventlogtest.Counters())
+	var events []*eventlogtestv1.CounterEvent
+	for i := range int64(30) {
+		note := eventlogtest.Added(i + 100)
+		note.GetAdded().Note = "SECRET"
+		events = append(events, note, &eventlogtestv1.CounterEvent{Event: &eventlogtestv1.CounterEvent_Opened{Opened: &eventlogtestv1.Opened{
+			Email: "SECRET@example.com", Roles: map[string]*eventlogtestv1.Person{"admin": {Id: "d", Name: "SECRET"}, "other": {Name: "SECRET"}},
+		}}})
+	}
+	add(t, l, events...)
+	first := connect(t, startNATS(t, t.TempDir(), -1))
+	r, _ := run(t, l, first)
+	before := content(t, first, 60)
+	for _, stream := range []string{"counter/0", "counter/2"} {
+		if err := l.Do(t.Context(), func(tx *eventlog.Tx) error { return tx.Redact(stream) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add(t, l, eventlogtest.Added(1)) // the stream goes on
+	content(t, first, 61)
+	eventually(t, r.Health)
+
+	second := connect(t, startNATS(t, t.TempDir(), -1))
+	run(t, l, second)
+	if diff := cmp.Diff(content(t, second, 61)[:60], before); diff != "" {
+		t.Errorf("messages after the redaction (-) and before (+):\n%s", diff)
+	}
+}
+
 func TestRestartGoesOnWhereTheStreamEnds(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, startNATS(t, t.TempDir(), -1))

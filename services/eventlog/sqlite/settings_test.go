@@ -12,6 +12,7 @@ func TestWeakSettingsAreRefused(t *testing.T) {
 		{"no sync at a commit", "PRAGMA synchronous = NORMAL", "synchronous is 1"},
 		{"no sync at all", "PRAGMA synchronous = OFF", "synchronous is 0"},
 		{"no write-ahead log", "PRAGMA journal_mode = DELETE", "journal_mode is delete"},
+		{"deleted content is left in place", "PRAGMA secure_delete = FAST", "secure_delete is 2"},
 	}
 	for _, tc := range tables {
 		t.Run(tc.name, func(t *testing.T) {

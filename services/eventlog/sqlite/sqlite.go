@@ -26,11 +26,13 @@ const (
 	// maxIdleLog is what is left of the write-ahead log, in bytes, once it was written into the database file. A rebuild
 	// makes it large.
 	maxIdleLog = 64 << 20
+	// scrubMilliseconds is how long Scrub makes the writer wait for readers. A query takes less.
+	scrubMilliseconds = 250
 )
 
 // schema holds the log. A position is the rowid, so the table is a tree ordered by it. The time is in milliseconds since
 // 1970. Relay and ordinal are null for events that are published nowhere. The position of a read model is how far it has
-// seen the log.
+// seen the log. Remnants has a row from a redaction until the scrub after it.
 const schema = `
 CREATE TABLE IF NOT EXISTS events (
 	position INTEGER PRIMARY KEY,
@@ -51,6 +53,7 @@ CREATE TABLE IF NOT EXISTS read_models (
 	tables      TEXT    NOT NULL,
 	position    INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS remnants (id INTEGER PRIMARY KEY) STRICT;
 `
 
 // Backend is an open database. See Open.
@@ -102,6 +105,8 @@ func (b *Backend) open(ctx context.Context, path, synchronous string) error {
 	}
 	pragmas := []string{fmt.Sprintf("busy_timeout(%d)", busyMilliseconds), "cache_size(-16000)"}
 	b.writers, err = pool(path, "rw", append(pragmas, "journal_mode(WAL)", "synchronous("+synchronous+")",
+		// What is deleted or written over is overwritten with zeros.
+		"secure_delete(ON)",
 		fmt.Sprintf("journal_size_limit(%d)", maxIdleLog))...)
 	if err != nil {
 		return err
@@ -145,6 +150,13 @@ func (b *Backend) check(ctx context.Context, synchronous string) error {
 	if err := b.writer.QueryRowContext(ctx, "PRAGMA synchronous").Scan(&level); err != nil {
 		return err
 	}
+	var secure int
+	if err := b.writer.QueryRowContext(ctx, "PRAGMA secure_delete").Scan(&secure); err != nil {
+		return err
+	}
+	if secure != 1 {
+		return fmt.Errorf("secure_delete is %d, want 1", secure)
+	}
 	const full = 2 // https://sqlite.org/pragma.html#pragma_synchronous
 	if synchronous == "FULL" && level < full {
 		return fmt.Errorf("synchronous is %d, want %d or more", level, full)
@@ -160,6 +172,23 @@ func (b *Backend) Readers() *sql.DB { return b.readers }
 
 // Schema creates the tables of the log.
 func (b *Backend) Schema() string { return schema }
+
+// Scrub writes the write-ahead log into the database file and empties it: the log has deleted content in its older pages, the
+// database file has zeros there.
+func (b *Backend) Scrub(ctx context.Context) (clean bool, err error) {
+	if _, err := b.writer.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", scrubMilliseconds)); err != nil {
+		return false, err
+	}
+	defer func() {
+		_, after := b.writer.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA busy_timeout = %d", busyMilliseconds))
+		err = errors.Join(err, after)
+	}()
+	var busy, pages, written int
+	if err := b.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &written); err != nil {
+		return false, err
+	}
+	return busy == 0, nil
+}
 
 // Begin takes the write lock at once, so that no statement inside can find it taken.
 func (b *Backend) Begin() string { return "BEGIN IMMEDIATE" }
