@@ -20,7 +20,7 @@ test: build ## run every test, with real clients and a real browser
 	go test -run '^TestSearchQuality$$' ./services/memo
 	deploy/e2e/run
 
-conformance: build ## run the MCP conformance suite's authorization mode
+conformance: ## run the MCP conformance suite: servers of both eras, and its authorization mode
 	deploy/e2e/run clients/conformance.test.mjs
 
 soak: ## run the long versions of the tests that have one; takes about a quarter of an hour

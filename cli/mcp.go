@@ -39,6 +39,7 @@ func (a *app) mcp(ctx context.Context) error {
 	server, err := mcp.New(mcp.Config{
 		Services: []protoreflect.ServiceDescriptor{memov1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService")},
 		Client:   s.client(),
+		Now:      a.Now,
 		Version:  version(),
 		Log:      slog.New(slog.NewTextHandler(a.Err, &slog.HandlerOptions{Level: slog.LevelWarn})),
 	})

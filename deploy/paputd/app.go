@@ -175,7 +175,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 
 	a.keys = newKeeper(a.cfg, a.events, a.log)
 	a.keys.keys = keys
-	a.keys.use = func(keys serverKeys) error { return a.oauth.UseKeys(keys[0].Key, keys.earlier()...) }
+	a.keys.use = a.useKeys
 	socket := http.NewServeMux()
 	connecthttp.Mount(socket, newAdministration(a.log, a.accounts, a.oauth, a.keys))
 	a.admin = socket
@@ -188,11 +188,14 @@ func (a *app) wire(keys serverKeys) (err error) {
 	client := connect.NewClient(transport)
 	if a.edge, err = mcp.New(mcp.Config{
 		Services: []protoreflect.ServiceDescriptor{memov1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService")},
-		Client:   client, Version: version(), NewID: newID, Log: a.log,
+		Client:   client, Now: a.cfg.clock(), Version: version(), Extend: a.cfg.extend, NewID: newID, Log: a.log,
 	}); err != nil {
 		return err
 	}
-	tools, err := a.edge.Handler(mcp.HTTPConfig{PublicURL: a.cfg.publicURL, Now: a.cfg.clock(), Tokens: oauthv1connect.NewOAuthServiceClient(client), Log: a.log})
+	if err := a.useKeys(keys); err != nil {
+		return err
+	}
+	tools, err := a.edge.Handler(mcp.HTTPConfig{PublicURL: a.cfg.publicURL, Tokens: oauthv1connect.NewOAuthServiceClient(client), Log: a.log})
 	if err != nil {
 		return err
 	}
@@ -212,6 +215,15 @@ func (a *app) wire(keys serverKeys) (err error) {
 		Log:      a.log,
 	})
 	return nil
+}
+
+// useKeys replaces the server's keys wherever they are used.
+func (a *app) useKeys(keys serverKeys) error {
+	earlier := make([][]byte, 0, len(keys))
+	for _, k := range keys[1:] {
+		earlier = append(earlier, k.Key)
+	}
+	return errors.Join(a.oauth.UseKeys(keys[0].Key, keys.earlier()...), a.edge.UseKeys(keys[0].Key, earlier...))
 }
 
 // newIdentity makes the services that know people and apps.

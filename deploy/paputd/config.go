@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/paput/paput/edge/mcp"
 	"github.com/paput/paput/edge/web"
 	"github.com/paput/paput/services/oauth"
 )
@@ -42,6 +43,8 @@ type config struct {
 	split bool
 	// readTime, writeTime and publishTime replace the constants of these names in tests.
 	readTime, writeTime, publishTime time.Duration
+	// extend adds to the MCP edge what tests ask for.
+	extend func(*mcp.Server, *mcp.Registry)
 	// now replaces the clock in tests.
 	now func() time.Time
 }

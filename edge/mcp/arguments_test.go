@@ -106,11 +106,11 @@ func TestServiceErrors(t *testing.T) {
 func TestSlowService(t *testing.T) {
 	t.Parallel()
 	log := slog.New(slog.DiscardHandler)
-	s, err := mcp.New(mcp.Config{Services: services(), Client: (&far{}).client(log), Log: log, CallTimeout: 20 * time.Millisecond})
+	s, err := mcp.New(mcp.Config{Services: services(), Client: (&far{}).client(log), Now: time.Now, Log: log, CallTimeout: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now})
+	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/paput/paput/edge/mcp"
 )
@@ -16,7 +15,7 @@ import (
 // reads JSON and writes it back. The difference is what the edge costs.
 func BenchmarkCall(b *testing.B) {
 	s := newServer(b, &far{}, io.Discard)
-	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now})
+	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080"})
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -8,13 +8,14 @@ import (
 	"runtime/debug"
 	"strconv"
 	"sync"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
 // answer appends the whole answer to a request. code is that of a JSON-RPC error, 0 for a result. An error is what
 // appendCall returns one for. A panic is answered without its text.
-func (s *Server) answer(ctx context.Context, dst []byte, m *message, c *caller, modern bool, notes chan mcp.JSONRPCNotification) (out []byte, code int, err error) {
+func (s *Server) answer(ctx context.Context, dst []byte, m *message, c *caller, modern bool, l *line) (out []byte, code int, err error) {
 	start := len(dst)
 	defer func() {
 		if r := recover(); r != nil {
@@ -23,7 +24,7 @@ func (s *Server) answer(ctx context.Context, dst []byte, m *message, c *caller, 
 		}
 	}()
 	var fault *rpcError
-	out, fault, err = s.appendResult(ctx, append(appendHead(dst, m.id), `,"result":`...), m, c, modern, notes)
+	out, fault, err = s.appendResult(ctx, append(appendHead(dst, m.id), `,"result":`...), m, c, modern, l)
 	switch {
 	case err != nil:
 		return dst[:start], 0, err
@@ -34,29 +35,72 @@ func (s *Server) answer(ctx context.Context, dst []byte, m *message, c *caller, 
 	}
 }
 
-// answerWithNotes is answer for a call that may report on its way: it calls note for each notification as it comes, all of
-// them before it returns.
-func (s *Server) answerWithNotes(ctx context.Context, m *message, c *caller, modern bool, note func(mcp.JSONRPCNotification)) (out []byte, code int, err error) {
-	notes := make(chan mcp.JSONRPCNotification, 256)
+// A talker sends what belongs to a call before its answer. Its methods are called one at a time.
+type talker interface {
+	// note sends a notification. One that cannot be sent is lost.
+	note(note mcp.JSONRPCNotification)
+	// ask sends a request. An error says that the client has gone.
+	ask(request []byte) error
+	// alive keeps the way to the client open while a call takes long.
+	alive() error
+}
+
+// answerOn is answer for a call that may report on its way and ask: what it sends on the line is handed to t as it comes,
+// all of it before it returns. At each tick t gives a sign of life, once it has asked something.
+func (s *Server) answerOn(ctx context.Context, m *message, c *caller, modern bool, l *line, t talker, every time.Duration) (out []byte, code int, err error) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		out, code, err = s.answer(ctx, nil, m, c, modern, notes)
+		out, code, err = s.answer(ctx, nil, m, c, modern, l)
 	}()
+	note := func(n mcp.JSONRPCNotification) {
+		if m.wants(n, modern) {
+			t.note(n)
+		}
+	}
+	var tick <-chan time.Time
+	check := func(lost error) {
+		if lost != nil && tick != nil {
+			tick = nil
+			close(l.gone)
+		}
+	}
 	for {
 		select {
-		case n := <-notes:
+		case n := <-l.notes:
 			note(n)
+		case request := <-l.asks:
+			for len(l.notes) > 0 {
+				note(<-l.notes)
+			}
+			if tick == nil {
+				ticker := time.NewTicker(every)
+				defer ticker.Stop()
+				tick = ticker.C
+			}
+			check(t.ask(request))
+		case <-tick:
+			check(t.alive())
 		case <-done:
-			for len(notes) > 0 {
-				note(<-notes)
+			for len(l.notes) > 0 {
+				note(<-l.notes)
 			}
 			return out, code, err
 		}
 	}
 }
 
-func (s *Server) appendResult(ctx context.Context, dst []byte, m *message, c *caller, modern bool, notes chan mcp.JSONRPCNotification) ([]byte, *rpcError, error) {
+// wants says whether a notification is for the sender of m. Since 2026-07-28 each request says from which level on it wants
+// log messages, and without it none.
+func (m *message) wants(n mcp.JSONRPCNotification, modern bool) bool {
+	if !modern || n.Method != string(mcp.MethodNotificationMessage) {
+		return true
+	}
+	level := fmt.Sprint(n.Params.AdditionalFields["level"])
+	return m.meta.logLevel != "" && mcp.LoggingLevel(level).ShouldSendTo(mcp.LoggingLevel(m.meta.logLevel))
+}
+
+func (s *Server) appendResult(ctx context.Context, dst []byte, m *message, c *caller, modern bool, l *line) ([]byte, *rpcError, error) {
 	switch mcp.MCPMethod(m.method) {
 	case mcp.MethodToolsCall:
 		if t := s.tools[m.tool]; t != nil {
@@ -70,16 +114,13 @@ func (s *Server) appendResult(ctx context.Context, dst []byte, m *message, c *ca
 		list, fault, err := s.list(ctx, m, c, modern)
 		return append(dst, list...), fault, err
 	}
-	return s.dispatch(ctx, dst, m, c, notes)
+	return s.dispatch(ctx, dst, m, c, l)
 }
 
 // dispatch lets mcp-go answer. Each request is a session of its own, so that nobody's message can touch another's.
-func (s *Server) dispatch(ctx context.Context, dst []byte, m *message, c *caller, notes chan mcp.JSONRPCNotification) ([]byte, *rpcError, error) {
-	if notes == nil {
-		notes = make(chan mcp.JSONRPCNotification, 1)
-	}
-	id := strconv.FormatUint(s.sessions.Add(1), 10)
-	ctx = context.WithValue(s.mcp.WithContext(ctx, &session{id: id, notes: notes}), callerKey{}, c)
+func (s *Server) dispatch(ctx context.Context, dst []byte, m *message, c *caller, l *line) ([]byte, *rpcError, error) {
+	from := &session{id: strconv.FormatUint(s.sessions.Add(1), 10), line: l}
+	ctx = context.WithValue(s.mcp.WithContext(ctx, from), callerKey{}, c)
 	// Only the parts that have been read are handed on: encoding/json would find others, such as "Method".
 	request := append([]byte(`{"jsonrpc":"2.0","id":1,"method":`), appendQuoted(nil, m.method)...)
 	request = append(append(append(request, `,"params":`...), m.params...), '}')
@@ -91,6 +132,9 @@ func (s *Server) dispatch(ctx context.Context, dst []byte, m *message, c *caller
 		}
 		return append(dst, result...), nil, nil
 	case mcp.JSONRPCError:
+		if refusal := from.refusal.Load(); refusal != nil {
+			return dst, refusal.fault, refusal.err
+		}
 		return dst, s.fault(ctx, m, answer.Error), nil
 	default:
 		err := fmt.Errorf("an answer of type %T", answer)
@@ -107,20 +151,36 @@ func (s *Server) fault(ctx context.Context, m *message, e mcp.JSONRPCErrorDetail
 		return &rpcError{code: e.Code, text: s.internal(ctx, m.method, errors.New(e.Message))}
 	}
 	fault := &rpcError{code: e.Code, text: e.Message}
+	if m.method == string(mcp.MethodResourcesRead) {
+		var asked struct{ URI string }
+		_ = json.Unmarshal(m.params, &asked)
+		return notFound(e.Code, asked.URI)
+	}
 	if e.Data != nil {
 		fault.data, _ = json.Marshal(e.Data)
 	}
 	return fault
 }
 
+// notFound says that there is no such resource, or none for the caller. The code depends on the era.
+func notFound(code int, uri string) *rpcError {
+	return &rpcError{code: code, text: "there is no such resource", data: append(appendQuoted([]byte(`{"uri":`), uri), '}')}
+}
+
 type callerKey struct{}
+
+// callerFrom finds the caller of the request that a handler of the registry answers.
+func callerFrom(ctx context.Context) *caller {
+	c, _ := ctx.Value(callerKey{}).(*caller)
+	if c == nil {
+		return &caller{}
+	}
+	return c
+}
 
 // listed leaves those tools that the caller is told of.
 func (s *Server) listed(ctx context.Context, tools []mcp.Tool) []mcp.Tool {
-	c, _ := ctx.Value(callerKey{}).(*caller)
-	if c == nil {
-		return nil
-	}
+	c := callerFrom(ctx)
 	listed := tools[:0]
 	for _, t := range tools {
 		if rpc := s.tools[t.Name]; rpc == nil || c.sees(rpc.scope) {
@@ -176,7 +236,7 @@ func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) (
 	if list != nil {
 		return list, nil, nil
 	}
-	list, fault, err := s.dispatch(ctx, nil, m.plain(modern), c, nil)
+	list, fault, err := s.dispatch(ctx, nil, m.plain(modern), c, &line{})
 	if fault != nil || err != nil {
 		return nil, fault, err
 	}
@@ -218,14 +278,3 @@ func (s *Server) withSchemes(list []byte) ([]byte, error) {
 	}
 	return json.Marshal(result)
 }
-
-// A session is what mcp-go knows of the sender of one request.
-type session struct {
-	id    string
-	notes chan mcp.JSONRPCNotification
-}
-
-func (s *session) SessionID() string                                   { return s.id }
-func (s *session) Initialize()                                         {}
-func (s *session) Initialized() bool                                   { return true }
-func (s *session) NotificationChannel() chan<- mcp.JSONRPCNotification { return s.notes }

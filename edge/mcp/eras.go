@@ -45,7 +45,7 @@ func checkMeta(m *message, modern bool) *rpcError {
 		return nil
 	case !mcp.IsValidProtocolVersion(m.meta.version):
 		return unsupported(m.meta.version)
-	case !m.meta.capabilities:
+	case m.meta.capabilities == nil:
 		return &rpcError{code: mcp.INVALID_PARAMS, text: "_meta has no " + mcp.MetaKeyClientCapabilities}
 	}
 	return nil

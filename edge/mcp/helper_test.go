@@ -226,14 +226,18 @@ type site struct {
 	log    *bytes.Buffer
 }
 
-func newServer(t testing.TB, f *far, log io.Writer) *mcp.Server {
+func newServer(t testing.TB, f *far, log io.Writer, change ...func(*mcp.Config)) *mcp.Server {
 	t.Helper()
 	logger := slog.New(slog.NewTextHandler(log, nil))
 	var n atomic.Int64
-	s, err := mcp.New(mcp.Config{
-		Services: services(), Client: f.client(logger), Version: "1.2.3", Log: logger,
+	c := mcp.Config{
+		Services: services(), Client: f.client(logger), Version: "1.2.3", Now: time.Now, Log: logger,
 		NewID: func(prefix string) string { return fmt.Sprintf("%s_%d", prefix, n.Add(1)) },
-	})
+	}
+	for _, f := range change {
+		f(&c)
+	}
+	s, err := mcp.New(c)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -242,9 +246,15 @@ func newServer(t testing.TB, f *far, log io.Writer) *mcp.Server {
 
 func start(t testing.TB, change ...func(*mcp.HTTPConfig)) *site {
 	t.Helper()
+	return startServer(t, func(*mcp.Config) {}, change...)
+}
+
+// startServer is start for a server that is not as usual.
+func startServer(t testing.TB, server func(*mcp.Config), change ...func(*mcp.HTTPConfig)) *site {
+	t.Helper()
 	st := &site{far: &far{updated: make(chan *memov1.UpdateMemoRequest, 8), saved: make(chan *memov1.SaveCandidatesRequest, 8), revoked: make(chan struct{})}, client: http.DefaultClient, log: &bytes.Buffer{}}
-	st.s = newServer(t, st.far, st.log)
-	c := mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 20 * time.Millisecond}
+	st.s = newServer(t, st.far, st.log, server)
+	c := mcp.HTTPConfig{PublicURL: "http://localhost:8080", KeepAlive: 20 * time.Millisecond}
 	for _, f := range change {
 		f(&c)
 	}

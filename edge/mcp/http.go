@@ -29,14 +29,12 @@ const DefaultMaxStreams = 32
 // defaultPatience is how long a client may take to read one event of a stream.
 const defaultPatience = 30 * time.Second
 
-// HTTPConfig is what the Streamable HTTP transport needs. Only PublicURL and Now are required.
+// HTTPConfig is what the Streamable HTTP transport needs. Only PublicURL is required.
 type HTTPConfig struct {
 	// PublicURL is the address that people give to their clients, such as https://mcp.example.com. The endpoint is that
 	// URL itself and its /mcp; the Host and Origin of requests are checked against it. Loopback addresses of any port
 	// stand for each other.
 	PublicURL string
-	// Now tells the time.
-	Now func() time.Time
 	// Tokens says what a caller's token is worth; nil means to ask through the server's own Client.
 	Tokens oauthv1connect.OAuthServiceClient
 	// Hosts and Origins are allowed besides those of PublicURL: "paput.internal:8080", "https://inspector.example.com".
@@ -68,7 +66,6 @@ type handler struct {
 	metadata  map[string]string
 	scope     string
 	maxBody   int64
-	now       func() time.Time
 	keepAlive time.Duration
 	patience  time.Duration
 	listeners listeners
@@ -88,9 +85,6 @@ func (s *Server) Handler(c HTTPConfig) (http.Handler, error) {
 	if err != nil || public.Host == "" || public.Scheme != "http" && public.Scheme != "https" {
 		return nil, fmt.Errorf("mcp: the public URL %q is not of the form https://host", c.PublicURL)
 	}
-	if c.Now == nil {
-		return nil, errors.New("mcp: Now is required")
-	}
 	h := &handler{
 		s:         s,
 		log:       c.Log,
@@ -98,7 +92,6 @@ func (s *Server) Handler(c HTTPConfig) (http.Handler, error) {
 		gate:      newGate(public, c.Hosts, c.Origins),
 		scope:     c.ChallengeScope,
 		maxBody:   c.MaxBody,
-		now:       c.Now,
 		keepAlive: cmp.Or(c.KeepAlive, 20*time.Second),
 		patience:  cmp.Or(c.Patience, defaultPatience),
 		listeners: listeners{most: cmp.Or(c.MaxStreams, DefaultMaxStreams), open: make(map[string]int)},
@@ -244,6 +237,9 @@ func (x *exchange) message(body []byte, c *caller) {
 		x.fail(http.StatusBadRequest, m.id, fault)
 		return
 	}
+	if m.response {
+		x.h.s.questions.answer(c.owner(), &m)
+	}
 	if m.id == nil || m.response {
 		// A notification; cancelled means nothing here, because each request is its own connection: closing that cancels it.
 		x.start(http.StatusAccepted)
@@ -263,13 +259,16 @@ func (x *exchange) message(body []byte, c *caller) {
 		// Up to 2025-11-25 a lost connection does not cancel a request.
 		ctx = context.WithoutCancel(ctx)
 	}
-	if m.tool != "" && x.h.s.tools[m.tool] == nil {
+	if m.method == string(mcp.MethodInitialize) {
+		x.begin(&m, c)
+	}
+	if m.method == string(mcp.MethodPromptsGet) || m.tool != "" && x.h.s.tools[m.tool] == nil {
 		x.stream(ctx, &m, c, modern)
 		return
 	}
 	answer := x.h.s.buffers.get()
 	defer x.h.s.buffers.put(answer)
-	out, code, err := x.h.s.answer(ctx, *answer, &m, c, modern, nil)
+	out, code, err := x.h.s.answer(ctx, *answer, &m, c, modern, &line{})
 	*answer = out
 	x.reply(&m, out, code, err, modern)
 }
@@ -338,4 +337,11 @@ func (x *exchange) takes(kind string) bool {
 		}
 	}
 	return false
+}
+
+// begin gives a client that can be asked something a session to say so with from then on. Others need none.
+func (x *exchange) begin(m *message, c *caller) {
+	if can := m.abilities(); can.any() {
+		x.w.Header().Set(mcp.HeaderSessionID, x.h.s.newSession(c.owner(), can))
+	}
 }

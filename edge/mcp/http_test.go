@@ -9,7 +9,6 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
-	"time"
 
 	"github.com/paput/paput/edge/mcp"
 )
@@ -163,7 +162,7 @@ func TestRequestsRefused(t *testing.T) {
 func TestLengthOfABody(t *testing.T) {
 	t.Parallel()
 	s := newServer(t, &far{}, io.Discard)
-	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now, MaxBody: 100})
+	h, err := s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", MaxBody: 100})
 	if err != nil {
 		t.Fatal(err)
 	}

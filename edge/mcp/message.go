@@ -15,8 +15,9 @@ type message struct {
 	method string
 	// params is an object; an empty one when there was none.
 	params []byte
-	// response says that the message answers one of ours.
+	// response says that the message answers one of ours; result is what it says, nil for an error.
 	response bool
+	result   []byte
 	// meta is what params._meta says of the protocol.
 	meta meta
 	// tool and arguments are those of a tools/call.
@@ -26,8 +27,11 @@ type message struct {
 
 // meta is what a request says of itself since 2026-07-28.
 type meta struct {
-	version      string
-	capabilities bool
+	version string
+	// capabilities is an object, or nil.
+	capabilities []byte
+	// logLevel is from which level on the client wants to be told what happens; empty for nothing.
+	logLevel string
 }
 
 // An rpcError is an error answer of JSON-RPC.
@@ -67,7 +71,10 @@ func parse(body []byte) (message, *rpcError) {
 			part = &id
 		case "params":
 			part = &params
-		case "result", "error":
+		case "result":
+			m.response, m.result = true, value
+			return nil
+		case "error":
 			m.response = true
 			return nil
 		default:
@@ -150,7 +157,13 @@ func readMeta(raw []byte) (about meta) {
 				about.version = unquote(value)
 			}
 		case mcp.MetaKeyClientCapabilities:
-			about.capabilities = isObject(value)
+			if isObject(value) {
+				about.capabilities = value
+			}
+		case mcp.MetaKeyLogLevel:
+			if isString(value) {
+				about.logLevel = unquote(value)
+			}
 		}
 		return nil
 	})

@@ -41,12 +41,12 @@ func TestScopeBeyondTheChallenge(t *testing.T) {
 	log := slog.New(slog.DiscardHandler)
 	s, err := New(Config{
 		Services: []protoreflect.ServiceDescriptor{do.Parent().(protoreflect.ServiceDescriptor)},
-		Client:   connect.NewClient(connectinprocess.New(rpc.NewServer(rpc.Config{Log: log}))), Log: log,
+		Client:   connect.NewClient(connectinprocess.New(rpc.NewServer(rpc.Config{Log: log}))), Now: time.Now, Log: log,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	h, err := s.Handler(HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now, Tokens: worth{}})
+	h, err := s.Handler(HTTPConfig{PublicURL: "http://localhost:8080", Tokens: worth{}})
 	if err != nil {
 		t.Fatal(err)
 	}

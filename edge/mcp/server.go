@@ -17,7 +17,9 @@
 // # Both eras
 //
 // A request that names protocol version 2026-07-28 is answered by the rules of that version, any other by those of the
-// initialize handshake. Nothing is kept between requests in either, so any process can answer any request.
+// initialize handshake. Nothing is kept between requests in either, so any process can answer any request: what a client of
+// the handshake can be asked for in the middle of a call is in the id of its session, and what a call of the newer era waits
+// for is in its requestState, both signed.
 //
 // The registry, the dispatch of everything but tools/call of an RPC, and the types are mcp-go's. Its transports are not
 // used: over HTTP they let one caller cancel another's request and lose notifications, and over stdio they drop the
@@ -44,16 +46,20 @@ import (
 // cacheTTLMillis is how long a client may keep the list of tools, in milliseconds.
 const cacheTTLMillis = 300_000
 
-// Config is what a Server needs. Services, Client and Log are required.
+// Config is what a Server needs. Services, Client, Now and Log are required.
 type Config struct {
 	// Services whose RPCs become tools where they say so.
 	Services []protoreflect.ServiceDescriptor
 	// Client is what RPCs go through.
 	Client *connect.Client
+	// Now tells the time.
+	Now func() time.Time
 	// Version is what clients are told of this program.
 	Version string
 	// Instructions are for the model, at most 1 kB; empty means DefaultInstructions.
 	Instructions string
+	// Extend, if not nil, adds to the registry what is no RPC. It is called once, at the end of New.
+	Extend func(*Server, *Registry)
 	// CallTimeout ends a call of a tool that takes longer; 0 means a minute.
 	CallTimeout time.Duration
 	// NewID makes the id of an error from the prefix "err"; nil numbers them.
@@ -61,11 +67,15 @@ type Config struct {
 	Log   *slog.Logger
 }
 
+// Registry is mcp-go's: tools, prompts and resources by their names, and what handles them.
+type Registry = server.MCPServer
+
 // Server is a set of tools. It is made by New and safe for concurrent use.
 type Server struct {
 	mcp         *server.MCPServer
 	client      *connect.Client
 	log         *slog.Logger
+	now         func() time.Time
 	newID       func(prefix string) string
 	callTimeout time.Duration
 	tools       map[string]*tool
@@ -73,6 +83,9 @@ type Server struct {
 	scopes  []string
 	lists   listCache
 	buffers buffers
+	seals   sealer
+	// questions are those that clients are to answer.
+	questions questions
 	// identity is what each result of the newer era says of this server, as JSON.
 	identity []byte
 	sessions atomic.Uint64
@@ -84,8 +97,8 @@ type Server struct {
 // New makes a server with a tool for each annotated RPC of the services. An annotation that clients could not live with is
 // an error.
 func New(c Config) (*Server, error) {
-	if c.Client == nil || c.Log == nil {
-		return nil, errors.New("mcp: Client and Log are required")
+	if c.Client == nil || c.Now == nil || c.Log == nil {
+		return nil, errors.New("mcp: Client, Now and Log are required")
 	}
 	instructions := c.Instructions
 	if instructions == "" {
@@ -97,6 +110,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		client:      c.Client,
 		log:         c.Log,
+		now:         c.Now,
 		newID:       c.NewID,
 		callTimeout: c.CallTimeout,
 		tools:       make(map[string]*tool),
@@ -122,10 +136,16 @@ func New(c Config) (*Server, error) {
 	if s.identity, err = json.Marshal(mcp.Implementation{Name: "paput", Version: c.Version, Title: "Paput"}); err != nil {
 		return nil, fmt.Errorf("mcp: %w", err)
 	}
+	if err := s.UseKeys(newKey()); err != nil {
+		return nil, fmt.Errorf("mcp: %w", err)
+	}
 	for _, service := range c.Services {
 		if err := s.addService(service); err != nil {
 			return nil, fmt.Errorf("mcp: %w", err)
 		}
+	}
+	if c.Extend != nil {
+		c.Extend(s, s.mcp)
 	}
 	return s, nil
 }

@@ -3,17 +3,22 @@ package mcp
 import (
 	"bufio"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
 // stdioCalls is how many requests of one client are worked on at once; more wait.
 const stdioCalls = 16
+
+// stdioTick is how often a call that waits for an answer looks whether the client is still there.
+const stdioTick = 5 * time.Second
 
 // ServeStdio serves one client that writes a message on each line of in and reads answers from out. The client is the
 // person at this machine: it sees every tool, the Config's Client adds the token, and what the services refuse reaches the
@@ -24,7 +29,7 @@ const stdioCalls = 16
 func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := &stdio{s: s, out: out, slots: make(chan struct{}, stdioCalls), cancels: make(map[string]context.CancelFunc)}
+	p := &stdio{s: s, out: out, owner: "stdio " + rand.Text(), slots: make(chan struct{}, stdioCalls), cancels: make(map[string]context.CancelFunc)}
 	lines := make(chan []byte)
 	ended := make(chan error, 1)
 	go func() { ended <- readLines(ctx, in, lines) }()
@@ -68,6 +73,10 @@ type stdio struct {
 	s     *Server
 	slots chan struct{}
 	calls sync.WaitGroup
+	// owner is whose answers to questions count.
+	owner string
+	// can is what the client can be asked for since its handshake. One goroutine reads messages and this.
+	can abilities
 
 	mu  sync.Mutex // guards what follows, and keeps messages whole on out
 	out io.Writer
@@ -83,6 +92,7 @@ func (p *stdio) message(ctx context.Context, line []byte) {
 		p.write(appendError(nil, m.id, fault))
 		return
 	case m.response:
+		p.s.questions.answer(p.owner, &m)
 		return
 	case m.id == nil:
 		if m.method == string(mcp.MethodNotificationCancelled) {
@@ -99,6 +109,9 @@ func (p *stdio) message(ctx context.Context, line []byte) {
 		p.write(acknowledgement(m.id))
 		return
 	}
+	if m.method == string(mcp.MethodInitialize) {
+		p.can = m.abilities()
+	}
 	p.begin(ctx, m, modern)
 }
 
@@ -109,6 +122,11 @@ func (p *stdio) begin(ctx context.Context, m message, modern bool) {
 	case <-ctx.Done():
 		return
 	}
+	var can abilities
+	if !modern {
+		can = p.can
+	}
+	l := newLine(can, p.owner, &p.s.questions)
 	ctx, cancel := context.WithCancel(ctx)
 	id := string(m.id)
 	p.mu.Lock()
@@ -122,7 +140,7 @@ func (p *stdio) begin(ctx context.Context, m message, modern bool) {
 			p.mu.Unlock()
 			<-p.slots
 		}()
-		answer, _, err := p.s.answerWithNotes(ctx, &m, &caller{local: true}, modern, p.note)
+		answer, _, err := p.s.answerOn(ctx, &m, &caller{local: true}, modern, l, p, stdioTick)
 		if err == nil {
 			p.write(answer)
 		}
@@ -144,11 +162,21 @@ func (p *stdio) cancel(params []byte) {
 	})
 }
 
+// note implements talker.
 func (p *stdio) note(note mcp.JSONRPCNotification) {
 	if text, err := json.Marshal(note); err == nil {
 		p.write(text)
 	}
 }
+
+// ask implements talker.
+func (p *stdio) ask(request []byte) error {
+	p.write(request)
+	return p.broken()
+}
+
+// alive implements talker: pipes need no sign of life.
+func (p *stdio) alive() error { return p.broken() }
 
 func (p *stdio) write(message []byte) {
 	p.mu.Lock()

@@ -22,7 +22,7 @@ func stdioServer(t testing.TB, token string) *mcp.Server {
 	t.Helper()
 	log := slog.New(slog.DiscardHandler)
 	inner := (&far{revoked: make(chan struct{})}).client(log)
-	s, err := mcp.New(mcp.Config{Services: services(), Version: "1.2.3", Log: log, Client: connect.NewClient(through{inner}, func(next connect.ClientFunc) connect.ClientFunc {
+	s, err := mcp.New(mcp.Config{Services: services(), Version: "1.2.3", Now: time.Now, Log: log, Client: connect.NewClient(through{inner}, func(next connect.ClientFunc) connect.ClientFunc {
 		return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
 			if info, ok := connect.CallInfoForClientContext(ctx); ok {
 				info.RequestHeader().Set("Authorization", "Bearer "+token)

@@ -59,7 +59,7 @@ func (x *exchange) startStream() {
 
 // hurry bounds the writing that follows: a client that does not read may not hold on to an answer for ever.
 func (x *exchange) hurry() {
-	_ = http.NewResponseController(x.w).SetWriteDeadline(x.h.now().Add(x.h.patience))
+	_ = http.NewResponseController(x.w).SetWriteDeadline(x.h.s.now().Add(x.h.patience))
 }
 
 // takeTime lifts the bound on writing, the server's own too, while there is nothing to write.
@@ -84,11 +84,17 @@ func (x *exchange) push(event []byte) error {
 	return http.NewResponseController(x.w).Flush()
 }
 
-// stream answers a call that may report on its way. The answer becomes a stream with the first notification, if the client
-// takes streams, and without it notifications are dropped.
+// stream answers a call that may report on its way and ask. The answer becomes a stream with the first message, if the
+// client takes streams; without it notifications are dropped, and nothing can be asked.
 func (x *exchange) stream(ctx context.Context, m *message, c *caller, modern bool) {
-	streams := x.takes("text/event-stream")
-	answer, code, err := x.h.s.answerWithNotes(ctx, m, c, modern, func(note mcp.JSONRPCNotification) { x.note(note, streams) })
+	var can abilities
+	if !modern && x.takes("text/event-stream") {
+		if id := x.r.Header.Get(mcp.HeaderSessionID); id != "" {
+			can = x.h.s.openSession(c.owner(), id)
+		}
+	}
+	l := newLine(can, c.owner(), &x.h.s.questions)
+	answer, code, err := x.h.s.answerOn(ctx, m, c, modern, l, x, x.h.keepAlive)
 	switch {
 	case !x.started:
 		x.reply(m, answer, code, err, modern)
@@ -99,16 +105,21 @@ func (x *exchange) stream(ctx context.Context, m *message, c *caller, modern boo
 	}
 }
 
-// note sends a notification. One that cannot be sent is lost: the client has gone.
-func (x *exchange) note(note mcp.JSONRPCNotification, streams bool) {
+// note implements talker.
+func (x *exchange) note(note mcp.JSONRPCNotification) {
 	text, err := json.Marshal(note)
-	if err != nil || !streams {
+	if err != nil || !x.takes("text/event-stream") {
 		return
 	}
+	_ = x.ask(text)
+}
+
+// ask implements talker.
+func (x *exchange) ask(request []byte) error {
 	if !x.started {
 		x.startStream()
 	}
-	_ = x.event(text)
+	return x.event(request)
 }
 
 // listen holds a stream open (subscriptions/listen, 2026-07-28). Nothing that a client can subscribe to changes while the

@@ -56,7 +56,7 @@ func next(t *testing.T, lines <-chan string) string {
 func TestListenOutlivesTheBoundsOfTheServer(t *testing.T) {
 	t.Parallel()
 	st := start(t)
-	h, err := st.s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 20 * time.Millisecond})
+	h, err := st.s.Handler(mcp.HTTPConfig{PublicURL: "http://localhost:8080", KeepAlive: 20 * time.Millisecond})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -134,7 +134,7 @@ func TestListenerThatDoesNotRead(t *testing.T) {
 			t.Parallel()
 			st := start(t)
 			h, err := st.s.Handler(mcp.HTTPConfig{
-				PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 10 * time.Millisecond, Patience: 200 * time.Millisecond,
+				PublicURL: "http://localhost:8080", KeepAlive: 10 * time.Millisecond, Patience: 200 * time.Millisecond,
 			})
 			if err != nil {
 				t.Fatal(err)
@@ -176,7 +176,7 @@ func TestListenOverHTTP2(t *testing.T) {
 	t.Parallel()
 	st := start(t)
 	h, err := st.s.Handler(mcp.HTTPConfig{
-		PublicURL: "http://localhost:8080", Now: time.Now, KeepAlive: 150 * time.Millisecond, Patience: 50 * time.Millisecond,
+		PublicURL: "http://localhost:8080", KeepAlive: 150 * time.Millisecond, Patience: 50 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)

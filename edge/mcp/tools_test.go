@@ -370,10 +370,11 @@ func TestNewRefuses(t *testing.T) {
 		c    mcp.Config
 		want string
 	}{
-		{"no client", mcp.Config{Log: log}, "mcp: Client and Log are required"},
-		{"no log", mcp.Config{Client: client}, "mcp: Client and Log are required"},
-		{"a long lecture", mcp.Config{Client: client, Log: log, Instructions: strings.Repeat("x", 1025)}, "mcp: the instructions have 1025 bytes, at most 1024"},
-		{"a name twice", mcp.Config{Client: client, Log: log, Services: twice}, "mcp: paput.memo.v1.MemoService.CreateMemos: the tool paput_create_memos exists already"},
+		{"no client", mcp.Config{Log: log, Now: time.Now}, "mcp: Client, Now and Log are required"},
+		{"no clock", mcp.Config{Client: client, Log: log}, "mcp: Client, Now and Log are required"},
+		{"no log", mcp.Config{Client: client, Now: time.Now}, "mcp: Client, Now and Log are required"},
+		{"a long lecture", mcp.Config{Client: client, Now: time.Now, Log: log, Instructions: strings.Repeat("x", 1025)}, "mcp: the instructions have 1025 bytes, at most 1024"},
+		{"a name twice", mcp.Config{Client: client, Now: time.Now, Log: log, Services: twice}, "mcp: paput.memo.v1.MemoService.CreateMemos: the tool paput_create_memos exists already"},
 	}
 	for _, test := range tests {
 		if _, err := mcp.New(test.c); err == nil || err.Error() != test.want {
@@ -382,7 +383,7 @@ func TestNewRefuses(t *testing.T) {
 	}
 	s := newServer(t, &far{}, io.Discard)
 	for _, url := range []string{"", "localhost:8080", "ftp://host", "https://"} {
-		if _, err := s.Handler(mcp.HTTPConfig{PublicURL: url, Now: time.Now}); err == nil {
+		if _, err := s.Handler(mcp.HTTPConfig{PublicURL: url}); err == nil {
 			t.Errorf("the public URL %q is taken, want an error", url)
 		}
 	}

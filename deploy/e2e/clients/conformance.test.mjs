@@ -1,19 +1,18 @@
-// The MCP conformance suite against the authorization server. The suite plays the app; the person is the test's.
+// The MCP conformance suite: as an app against the authorization server, and as a client against the MCP endpoint in both
+// eras of the protocol, every scenario that the suite scores. The person is the test's.
 import assert from 'node:assert/strict';
-import { readFile, readdir } from 'node:fs/promises';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { listenForBrowser } from '../harness/app.mjs';
+import { App, listenForBrowser } from '../harness/app.mjs';
 import { answer, launch } from '../harness/browser.mjs';
+import { addingToken, clean, findings, required, suite } from '../harness/conformance.mjs';
 import { Program } from '../harness/process.mjs';
 import { Server } from '../harness/server.mjs';
-
-const suite = path.resolve(import.meta.dirname, '../node_modules/@modelcontextprotocol/conformance/dist/index.js');
 
 let server, chromium;
 
 before(async () => {
-  server = await Server.start();
+  server = await Server.start({ fixtures: true });
   chromium = await launch();
 });
 
@@ -41,13 +40,51 @@ for (const endpoint of ['', '/mcp']) {
       await program.stop();
     }
     // Not the exit code alone: it forgives warnings and skipped checks.
-    assert.deepEqual(await verdicts(results), {
+    const found = Object.values(await findings(results)).flat();
+    const verdicts = found.map(({ id, status, errorMessage }) => [id, errorMessage ? `${status}: ${errorMessage}` : status]);
+    assert.deepEqual(Object.fromEntries(verdicts), {
       'authorization-code-grant': 'SUCCESS',
       'authorization-server-metadata': 'SUCCESS',
       'authorization-server-metadata-cimd': 'SUCCESS',
     });
     assert.equal(program.ended, 0, program.stdout + program.stderr);
   });
+}
+
+for (const { revision, count } of [{ revision: '2025-11-25', count: 30 }, { revision: '2026-07-28', count: 37 }]) {
+  for (const endpoint of ['', '/mcp']) {
+    test(`a server of ${revision} at ${endpoint || 'the root'}`, { timeout: 180_000 }, async (t) => {
+      const results = path.join(server.home, revision + endpoint);
+      const proxy = await addingToken(server.url, await token(endpoint));
+      const program = new Program(process.execPath, [
+        suite, 'server', '--url', proxy.url + endpoint, '--requirements', revision, '--output-dir', results,
+      ]);
+      try {
+        await program.end;
+      } finally {
+        await program.stop();
+        proxy.close();
+      }
+      const scenarios = await required(revision);
+      assert.equal(scenarios.length, count);
+      const found = await findings(results);
+      for (const scenario of scenarios) await t.test(`${revision}${endpoint} ${scenario}`, () => clean(found[scenario]));
+      assert.equal(program.ended, 0, program.stdout + program.stderr);
+    });
+  }
+}
+
+/** An access token that the person has given to an app, for reading and writing. */
+async function token(endpoint) {
+  const app = await App.register(server, 'Conformance');
+  const page = await chromium.newPage();
+  try {
+    const query = await answer(page, await app.authorizationURL({ resource: server.url + endpoint }));
+    return (await app.redeem(query.get('code'))).access_token;
+  } finally {
+    await page.context().close();
+    app.close();
+  }
 }
 
 /** The suite's redirect URI at a port that nothing listens on. */
@@ -66,14 +103,4 @@ async function register(redirect) {
   });
   assert.equal(response.status, 201);
   return (await response.json()).client_id;
-}
-
-/** What the suite found: the status of each check by its id, and what was wrong. */
-async function verdicts(results) {
-  const found = {};
-  for (const scenario of await readdir(results)) {
-    const checks = JSON.parse(await readFile(path.join(results, scenario, 'checks.json'), 'utf8'));
-    for (const { id, status, errorMessage } of checks) found[id] = errorMessage ? `${status}: ${errorMessage}` : status;
-  }
-  return found;
 }

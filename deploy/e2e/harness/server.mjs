@@ -13,15 +13,19 @@ export const person = { email: 'aiko@example.com', password: 'correct horse é›»æ
 
 /** A running paputd. */
 export class Server {
-  /** Starts one with the account of person; account: null starts it without any. */
-  static async start({ account = person, args = [] } = {}) {
+  /**
+   * Starts one with the account of person; account: null starts it without any. fixtures adds what the conformance suite
+   * asks a server to have.
+   */
+  static async start({ account = person, args = [], fixtures = false } = {}) {
     const home = await mkdtemp(path.join(os.tmpdir(), 'paput-e2e-'));
     const server = new Server();
     server.home = home;
     server.data = path.join(home, 'data');
-    server.program = new Program(binary('paputd'), [
-      'serve', '--data', server.data, '--listen', '127.0.0.1:0', '--nats-listen', '127.0.0.1:0', ...args,
-    ]);
+    const flags = ['--data', server.data, '--listen', '127.0.0.1:0', '--nats-listen', '127.0.0.1:0', ...args];
+    server.program = fixtures
+      ? new Program(binary('paputd-conformance'), flags, { env: { PAPUT_TEST_AS_PAPUTD: '1' } })
+      : new Program(binary('paputd'), ['serve', ...flags]);
     await server.program.printed(/Ctrl-C stops the server/);
     server.url = server.console(/MCP endpoint\s+(\S+)/);
     server.nats = server.console(/Events \(NATS\)\s+(\S+)/);
