@@ -35,7 +35,12 @@ func queueFixtures(t *testing.T) map[string]*memov1.CandidateEvent {
 	if err != nil {
 		t.Fatal(err)
 	}
-	events := map[string]*memov1.CandidateEvent{"added": added, "updated": updated, "discarded": discarded, "saved": savedAs("memo_02")}
+	imported := &memov1.CandidateEvent{Event: &memov1.CandidateEvent_Imported{Imported: &memov1.CandidateImported{
+		Memo: added.GetAdded().GetMemo(), Status: statusDiscarded, Source: "codex", SessionId: "セッション 1", Confidence: &sure,
+		SimilarMemos: added.GetAdded().GetSimilarMemos(), DiscardReason: "細かすぎる",
+		AddTime: &timestamppb.Timestamp{Seconds: 1_610_000_000}, UpdateTime: &timestamppb.Timestamp{Seconds: 1_620_000_000},
+	}}}
+	events := map[string]*memov1.CandidateEvent{"added": added, "updated": updated, "discarded": discarded, "saved": savedAs("memo_02"), "imported": imported}
 	for _, e := range events {
 		e.AccountId, e.ClientId, e.GrantId = "acct_01", "client_01", "grant_01"
 	}
@@ -85,11 +90,13 @@ func TestCaptureFixturesStillApply(t *testing.T) {
 		}
 	}
 	p, err := w.GetCapturePolicy(as(t, "alice"), &memov1.GetCapturePolicyRequest{})
-	if err != nil || p.GetPolicy().GetText() != "# 残すもの\n" || p.GetPolicy().GetRevision() != 1 {
+	if err != nil || p.GetPolicy().GetText() != "# 残すもの、もう一つ\n" || p.GetPolicy().GetRevision() != 2 ||
+		p.GetPolicy().GetUpdateTime().GetSeconds() != 1_600_000_000 {
 		t.Errorf("the policy: got %v, %v", p, err)
 	}
 	list, err := w.ListProcessedSessions(as(t, "alice"), &memov1.ListProcessedSessionsRequest{})
-	if err != nil || len(list.GetSessions()) != 2 || list.GetSessions()[0].GetSessionId() != "s2" || list.GetSessions()[1].GetSource() != "claude" {
+	if err != nil || len(list.GetSessions()) != 3 || list.GetSessions()[1].GetSessionId() != "s2" || list.GetSessions()[2].GetSource() != "claude" ||
+		list.GetSessions()[0].GetProcessTime().GetSeconds() != 1_600_000_000 {
 		t.Errorf("the sessions: got %v, %v", list, err)
 	}
 }
@@ -134,7 +141,16 @@ func TestWriteCandidateFixtures(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, e := range map[string]*memov1.CaptureEvent{"policy_updated": policy, "sessions_processed": processed("claude", []string{"s1", "s2"}, nil)} {
+	capture := map[string]*memov1.CaptureEvent{
+		"policy_updated": policy, "sessions_processed": processed("claude", []string{"s1", "s2"}, nil),
+		"policy_imported": {Event: &memov1.CaptureEvent_PolicyImported{PolicyImported: &memov1.CapturePolicyImported{
+			Text: "# 残すもの、もう一つ\n", UpdateTime: &timestamppb.Timestamp{Seconds: 1_600_000_000},
+		}}},
+		"sessions_imported": {Event: &memov1.CaptureEvent_SessionsImported{SessionsImported: &memov1.SessionsImported{
+			Sessions: []*memov1.SessionImported{{Source: "codex", SessionId: "s3", ProcessTime: &timestamppb.Timestamp{Seconds: 1_600_000_000}}},
+		}}},
+	}
+	for name, e := range capture {
 		e.AccountId, e.ClientId, e.GrantId = "alice", "client_01", "grant_01"
 		writeFixture(t, "capture_events", name, e.ProtoReflect(), nil)
 	}

@@ -77,14 +77,14 @@ func projectQueued(tx *eventlog.Tx, r eventlog.Record) error {
 		return fmt.Errorf("the event is a %T", r.Event)
 	}
 	id := strings.TrimPrefix(r.Stream, queueKind+"/")
-	if e.GetAdded() != nil {
+	if e.GetAdded() != nil || e.GetImported() != nil {
 		q := evolveQueued(queued{state: state{id: id}}, r)
 		_, err := tx.Exec(`INSERT INTO candidates (id, account_id, status, source, session_id, fingerprint, confidence, revision, add_time, update_time, create_time,
 			title, summary, memo_types, categories, projects, similar, discard_reason, saved_memo_id, body)
-			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '', '', ?)`,
+			VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 			q.id, q.accountID, q.status, q.source, q.sessionID, q.fingerprint(), q.confidence, q.revision,
 			q.addTime.UnixMilli(), q.updateTime.UnixMilli(), q.createTime.UnixMilli(),
-			q.title, q.summary, joinNames(q.types), joinNames(q.categories), joinNames(q.projects), jsonArray(q.similar), q.body)
+			q.title, q.summary, joinNames(q.types), joinNames(q.categories), joinNames(q.projects), jsonArray(q.similar), q.reason, q.memoID, q.body)
 		return err
 	}
 	before, err := scanQueued(tx.QueryRow(selectQueued+" WHERE id = ?", id))

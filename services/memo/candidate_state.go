@@ -71,6 +71,8 @@ func evolveQueued(q queued, r eventlog.Record) queued {
 		q.status, q.reason = statusDiscarded, e.Discarded.GetReason()
 	case *memov1.CandidateEvent_Saved:
 		q.status, q.memoID = statusSaved, e.Saved.GetMemoId()
+	case *memov1.CandidateEvent_Imported:
+		q = importedQueued(q, e.Imported)
 	}
 	if r.Version == 1 {
 		q.accountID = e.GetAccountId()
@@ -79,7 +81,7 @@ func evolveQueued(q queued, r eventlog.Record) queued {
 }
 
 func addedQueued(q queued, e *memov1.CandidateAdded, at time.Time) queued {
-	q.content = createdContent(e.GetMemo())
+	q.content = contentOf(e.GetMemo())
 	q.status, q.source, q.sessionID, q.confidence = statusPending, e.GetSource(), e.GetSessionId(), e.Confidence
 	q.addTime, q.createTime = at, at
 	if t := e.GetMemo().GetCreateTime(); t != nil {
@@ -89,6 +91,14 @@ func addedQueued(q queued, e *memov1.CandidateAdded, at time.Time) queued {
 	for _, s := range e.GetSimilarMemos() {
 		q.similar = append(q.similar, similar{s.GetMemoId(), s.GetScore()})
 	}
+	return q
+}
+
+func importedQueued(q queued, e *memov1.CandidateImported) queued {
+	q = addedQueued(q, &memov1.CandidateAdded{
+		Memo: e.GetMemo(), Source: e.GetSource(), SessionId: e.GetSessionId(), Confidence: e.Confidence, SimilarMemos: e.GetSimilarMemos(),
+	}, e.GetAddTime().AsTime())
+	q.status, q.reason, q.memoID, q.updateTime = e.GetStatus(), e.GetDiscardReason(), e.GetSavedMemoId(), e.GetUpdateTime().AsTime()
 	return q
 }
 

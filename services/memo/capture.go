@@ -2,6 +2,7 @@ package memo
 
 import (
 	"fmt"
+	"time"
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
 	"github.com/paput/paput/services/eventlog"
@@ -39,19 +40,34 @@ func projectCapture(tx *eventlog.Tx, r eventlog.Record) error {
 	}
 	switch what := e.GetEvent().(type) {
 	case *memov1.CaptureEvent_PolicyUpdated:
-		_, err := tx.Exec(`INSERT INTO capture_policies (account_id, revision, update_time, text) VALUES (?, 1, ?, ?)
-			ON CONFLICT DO UPDATE SET revision = revision + 1, update_time = excluded.update_time, text = excluded.text`,
-			e.GetAccountId(), r.Time.UnixMilli(), what.PolicyUpdated.GetText())
-		return err
+		return applyPolicy(tx, e.GetAccountId(), what.PolicyUpdated.GetText(), r.Time)
+	case *memov1.CaptureEvent_PolicyImported:
+		return applyPolicy(tx, e.GetAccountId(), what.PolicyImported.GetText(), what.PolicyImported.GetUpdateTime().AsTime())
+	case *memov1.CaptureEvent_SessionsImported:
+		for _, session := range what.SessionsImported.GetSessions() {
+			if err := applySession(tx, e.GetAccountId(), session.GetSource(), session.GetSessionId(), session.GetProcessTime().AsTime()); err != nil {
+				return err
+			}
+		}
 	case *memov1.CaptureEvent_SessionsProcessed:
 		for _, id := range what.SessionsProcessed.GetSessionIds() {
-			if _, err := tx.Exec("INSERT INTO capture_sessions (account_id, source, session_id, process_time) VALUES (?, ?, ?, ?)",
-				e.GetAccountId(), what.SessionsProcessed.GetSource(), id, r.Time.UnixMilli()); err != nil {
+			if err := applySession(tx, e.GetAccountId(), what.SessionsProcessed.GetSource(), id, r.Time); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func applyPolicy(tx *eventlog.Tx, accountID, text string, at time.Time) error {
+	_, err := tx.Exec(`INSERT INTO capture_policies (account_id, revision, update_time, text) VALUES (?, 1, ?, ?)
+		ON CONFLICT DO UPDATE SET revision = revision + 1, update_time = excluded.update_time, text = excluded.text`, accountID, at.UnixMilli(), text)
+	return err
+}
+
+func applySession(tx *eventlog.Tx, accountID, source, id string, at time.Time) error {
+	_, err := tx.Exec("INSERT INTO capture_sessions (account_id, source, session_id, process_time) VALUES (?, ?, ?, ?)", accountID, source, id, at.UnixMilli())
+	return err
 }
 
 // recordCapture appends the event that was decided on, if any.

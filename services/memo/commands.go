@@ -65,14 +65,7 @@ func (s *Service) draft(prefix string, m *memov1.MemoDraft) (draft, error) {
 	if err := rpc.Validate(m); err != nil {
 		return draft{}, err
 	}
-	c, err := change{fields: fieldNames(), content: content{
-		title:      m.GetTitle(),
-		body:       m.GetBody(),
-		summary:    m.GetSummary(),
-		types:      m.GetMemoTypes(),
-		categories: m.GetCategories(),
-		projects:   m.GetProjects(),
-	}}.checked()
+	c, err := change{fields: fieldNames(), content: contentOf(m)}.checked()
 	if err != nil {
 		return draft{}, err
 	}

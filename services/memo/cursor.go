@@ -34,6 +34,9 @@ type cursor struct {
 	// A list of revisions: the last one's.
 	Revision int64 `json:"r,omitempty"`
 
+	// An export: which of its sections; see export. Pin is the position of the log at which it began.
+	Section int `json:"x,omitempty"`
+
 	// A ranked list: memos with a greater n than Pin were created after its first page and are no part of it. N and Score
 	// are the last memo's. Tail says that all ranked memos were given; see keyword.
 	Pin   int64   `json:"p,omitempty"`

@@ -123,9 +123,10 @@ func publish(s state) (*memov1.MemoEvent, error) {
 	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Published{Published: &memov1.MemoPublished{}}}, nil
 }
 
-// unpublish decides to make a memo private. It returns nil for one that is private already.
+// unpublish decides to make a memo private. It returns nil for one that is private already, unless it was imported from where
+// it is public: that it is to be private is then worth recording, because an export tells of it.
 func unpublish(s state) *memov1.MemoEvent {
-	if !s.isPublic {
+	if !s.isPublic && !s.withheld {
 		return nil
 	}
 	return &memov1.MemoEvent{Event: &memov1.MemoEvent_Unpublished{Unpublished: &memov1.MemoUnpublished{}}}
@@ -133,13 +134,8 @@ func unpublish(s state) *memov1.MemoEvent {
 
 // edit is a message that says what to change.
 type edit interface {
+	worded
 	GetEtag() string
-	GetTitle() string
-	GetBody() string
-	GetSummary() string
-	GetMemoTypes() []string
-	GetCategories() []string
-	GetProjects() []string
 	GetUpdateMask() *fieldmaskpb.FieldMask
 }
 
@@ -169,14 +165,7 @@ func (c change) some() (change, error) {
 
 // editFrom reads an edit: the fields of the mask, or without a mask the fields that are not empty (AIP-134).
 func editFrom(req edit) (change, error) {
-	c := change{etag: req.GetEtag(), content: content{
-		title:      req.GetTitle(),
-		body:       req.GetBody(),
-		summary:    req.GetSummary(),
-		types:      req.GetMemoTypes(),
-		categories: req.GetCategories(),
-		projects:   req.GetProjects(),
-	}}
+	c := change{etag: req.GetEtag(), content: contentOf(req)}
 	c.fields = content{}.changes(c.content)
 	if paths := req.GetUpdateMask().GetPaths(); len(paths) > 0 {
 		c.fields = slices.DeleteFunc(slices.Clone(paths), func(name string) bool { return name == fieldFromRevision })

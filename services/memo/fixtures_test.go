@@ -131,7 +131,11 @@ func TestWriteNoteFixtures(t *testing.T) {
 		t.Fatal(err)
 	}
 	deleted := &memov1.NoteEvent{Event: &memov1.NoteEvent_Deleted{Deleted: &memov1.NoteDeleted{}}}
-	for name, e := range map[string]*memov1.NoteEvent{"created": created, "updated": updated, "deleted": deleted} {
+	imported := &memov1.NoteEvent{Event: &memov1.NoteEvent_Imported{Imported: &memov1.NoteImported{
+		Title: first.title, MemoIds: first.memoIDs, Digest: first.digest("note_01"),
+		CreateTime: &timestamppb.Timestamp{Seconds: 1_500_000_000}, UpdateTime: &timestamppb.Timestamp{Seconds: 1_600_000_000, Nanos: 5_000_000},
+	}}}
+	for name, e := range map[string]*memov1.NoteEvent{"created": created, "updated": updated, "deleted": deleted, "imported": imported} {
 		e.AccountId, e.ClientId, e.GrantId = "acct_01", "client_01", "grant_01"
 		path := filepath.Join("testdata", "note_events", name)
 		if _, err := os.Stat(path + ".binpb"); err == nil {
@@ -181,7 +185,10 @@ func TestWriteFixtures(t *testing.T) {
 		"restored":    restore(state{inTrash: true}),
 		"published":   published,
 		"unpublished": unpublish(state{isPublic: true}),
-		"purged":      purge(state{inTrash: true}, time.Time{}.Add(trashTime)),
+		"imported": imported(updated, &memov1.ArchivedMemo{
+			Time: &timestamppb.Timestamp{Seconds: 1_650_000_000, Nanos: 7_000_000}, ClientId: "client_of_old", GrantId: "grant_of_old",
+		}, false),
+		"purged": purge(state{inTrash: true}, time.Time{}.Add(trashTime)),
 	}
 	for name, e := range events {
 		e.AccountId, e.ClientId, e.GrantId = "acct_01", "client_01", "grant_01"

@@ -64,16 +64,16 @@ func revisions(id string, records []eventlog.Record) []*memov1.MemoRevision {
 	for _, r := range records {
 		before := s
 		s = evolve(s, r)
-		e, _ := r.Event.(*memov1.MemoEvent)
+		t := tell(r)
 		rev := &memov1.MemoRevision{
 			Revision: s.proto().GetRevision(),
-			Time:     timestamppb.New(r.Time),
-			ClientId: e.GetClientId(),
+			Time:     timestamppb.New(t.at),
+			ClientId: t.event.GetClientId(),
 			Memo:     s.proto(),
 			// Only a creation has one.
-			CandidateId: e.GetCreated().GetCandidateId(),
+			CandidateId: t.event.GetCreated().GetCandidateId(),
 		}
-		rev.Action, rev.ChangedFields = describe(e, before, s)
+		rev.Action, rev.ChangedFields = describe(t.event, before, s)
 		out = append(out, rev)
 	}
 	return out

@@ -39,6 +39,8 @@ var (
 	ErrPublic = errors.New("is public, and a change would be public too: unpublish it first, or get the scope paput.publish")
 	// ErrClosed refuses a change to a candidate that was decided on.
 	ErrClosed = errors.New("the candidate is not pending")
+	// ErrExists refuses to import what the account has with other content.
+	ErrExists = errors.New("exists already")
 	// ErrInvalid refuses an argument.
 	ErrInvalid = errors.New("invalid argument")
 )
@@ -61,6 +63,8 @@ func Codes(err error) (connect.Code, bool) {
 		return connect.CodeFailedPrecondition, true
 	case errors.Is(err, ErrChanged):
 		return connect.CodeAborted, true
+	case errors.Is(err, ErrExists):
+		return connect.CodeAlreadyExists, true
 	case errors.Is(err, ErrPublic):
 		return connect.CodePermissionDenied, true
 	case errors.Is(err, ErrInvalid):

@@ -2,7 +2,9 @@ package memo
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"strings"
 	"sync"
@@ -46,7 +48,7 @@ func newIDs() func(string) string {
 	return func(prefix string) string { return fmt.Sprintf("%s_%08d", prefix, n.Add(1)) }
 }
 
-// people knows a caller by the token "account:client:scope".
+// people knows a caller by the token "account:client:scopes", commas between scopes.
 type people struct{}
 
 func (people) Authenticate(_ context.Context, token string) (rpc.Caller, error) {
@@ -54,7 +56,7 @@ func (people) Authenticate(_ context.Context, token string) (rpc.Caller, error) 
 	if len(part) != 3 {
 		return rpc.Caller{}, rpc.ErrUnauthenticated
 	}
-	return rpc.Caller{AccountID: part[0], ClientID: part[1], GrantID: "grant_" + part[1], Scopes: []string{part[2]}}, nil
+	return rpc.Caller{AccountID: part[0], ClientID: part[1], GrantID: "grant_" + part[1], Scopes: strings.Split(part[2], ",")}, nil
 }
 
 // world is a running service.
@@ -77,7 +79,29 @@ func (w *world) serve(newID func(string) string) {
 	server := rpc.NewServer(rpc.Config{Auth: people{}, Log: slog.New(slog.DiscardHandler), Codes: []rpc.Codes{Codes}})
 	w.service = New(Config{Log: w.log, Now: w.clock.now, NewID: newID, PublicURL: "https://paput.example.com", Logger: slog.New(slog.DiscardHandler)})
 	memov1connect.RegisterMemoServiceHandler(server, w.service)
-	w.MemoServiceClient = memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server)))
+	w.MemoServiceClient = memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server), askWhy))
+}
+
+// askWhy makes a call that the server refuses before it has read the request fail for the server's reason. The client of a
+// streaming RPC sees only that it could not send.
+func askWhy(next connect.ClientFunc) connect.ClientFunc {
+	return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
+		stream, err := next(ctx, spec)
+		return whyStream{stream}, err
+	}
+}
+
+type whyStream struct{ connect.ClientStream }
+
+func (s whyStream) Send(msg any) error {
+	err := s.ClientStream.Send(msg)
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	if why := s.Receive(&memov1.ExportAccountResponse{}); why != nil {
+		return why
+	}
+	return err
 }
 
 // tester is what helpers need of *testing.T and *rapid.T.

@@ -49,7 +49,8 @@ func projectNote(tx *eventlog.Tx, r eventlog.Record) error {
 	}
 	id := strings.TrimPrefix(r.Stream, kindNote+"/")
 	before := noteState{id: id}
-	if e.GetCreated() == nil {
+	begins := e.GetCreated() != nil || e.GetImported() != nil
+	if !begins {
 		var err error
 		if before, err = readNote(tx, "WHERE id = ?", id); err != nil {
 			return err
@@ -64,7 +65,7 @@ func projectNote(tx *eventlog.Tx, r eventlog.Record) error {
 	}
 	_, err := tx.Exec("INSERT OR REPLACE INTO notes (id, account_id, revision, create_time, update_time, title, document) VALUES (?, ?, ?, ?, ?, ?, ?)",
 		id, after.accountID, after.revision, after.createTime.UnixMilli(), after.updateTime.UnixMilli(), after.title, titleDocument(after.title))
-	if err != nil || e.GetCreated() == nil && !slices.Contains(e.GetUpdated().GetChangedFields(), fieldMemoIDs) {
+	if err != nil || !begins && !slices.Contains(e.GetUpdated().GetChangedFields(), fieldMemoIDs) {
 		return err
 	}
 	return writeNoteMemos(tx, after)

@@ -65,6 +65,9 @@ func evolveNote(s noteState, r eventlog.Record) noteState {
 		if slices.Contains(e.Updated.GetChangedFields(), fieldMemoIDs) {
 			s.memoIDs = e.Updated.GetMemoIds()
 		}
+	case *memov1.NoteEvent_Imported:
+		s.noteContent = noteContent{e.Imported.GetTitle(), e.Imported.GetMemoIds()}
+		s.createTime, s.updateTime = e.Imported.GetCreateTime().AsTime(), e.Imported.GetUpdateTime().AsTime()
 	case *memov1.NoteEvent_Deleted:
 		s.deleted, s.noteContent = true, noteContent{}
 	}

@@ -122,7 +122,7 @@ func project(tx *eventlog.Tx, r eventlog.Record) error {
 		return fmt.Errorf("the event is a %T", r.Event)
 	}
 	id := strings.TrimPrefix(r.Stream, kindName+"/")
-	if e.GetCreated() != nil {
+	if tell(r).event.GetCreated() != nil {
 		account, err := numberAccount(tx, e.GetAccountId())
 		if err != nil {
 			return err

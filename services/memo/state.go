@@ -32,6 +32,7 @@ type state struct {
 	inTrash   bool
 	purged    bool // it has left the trash for good; there is no content
 	isPublic  bool // never in the trash
+	withheld  bool // it was public where an archive comes from, and is not here
 	content
 	createTime time.Time
 	updateTime time.Time
@@ -66,47 +67,57 @@ func fold(id string, records []eventlog.Record) state {
 
 // evolve is total: it takes every event ever written and refuses none.
 func evolve(s state, r eventlog.Record) state {
-	e, ok := r.Event.(*memov1.MemoEvent)
-	if !ok {
+	t := tell(r)
+	if t.event == nil {
 		return s
 	}
 	s.revision = r.Version
-	s.updateTime = r.Time
-	switch e := e.GetEvent().(type) {
+	s.updateTime = t.at
+	switch e := t.event.GetEvent().(type) {
 	case *memov1.MemoEvent_Created:
-		s.content = createdContent(e.Created)
-		s.createTime = r.Time
+		s.content = contentOf(e.Created)
+		s.createTime = t.at
 		if t := e.Created.GetCreateTime(); t != nil {
 			s.createTime = t.AsTime()
 		}
 	case *memov1.MemoEvent_Updated:
 		s.content = updatedContent(s.content, e.Updated)
 	case *memov1.MemoEvent_Deleted:
-		s.inTrash, s.isPublic = true, false
-		s.deleteTime = r.Time
+		s.inTrash, s.isPublic, s.withheld = true, false, false
+		s.deleteTime = t.at
 	case *memov1.MemoEvent_Restored:
 		s.inTrash = false
 	case *memov1.MemoEvent_Purged:
 		s.inTrash, s.purged, s.content = false, true, content{}
 	case *memov1.MemoEvent_Published:
-		s.isPublic = true
+		s.isPublic, s.withheld = !t.withheld, t.withheld
 	case *memov1.MemoEvent_Unpublished:
-		s.isPublic = false
+		s.isPublic, s.withheld = false, false
 	}
 	if r.Version == 1 {
-		s.accountID = e.GetAccountId()
+		s.accountID = t.event.GetAccountId()
 	}
 	return s
 }
 
-func createdContent(e *memov1.MemoCreated) content {
+// worded is a message that has what a memo says.
+type worded interface {
+	GetTitle() string
+	GetBody() string
+	GetSummary() string
+	GetMemoTypes() []string
+	GetCategories() []string
+	GetProjects() []string
+}
+
+func contentOf(m worded) content {
 	return content{
-		title:      e.GetTitle(),
-		body:       e.GetBody(),
-		summary:    e.GetSummary(),
-		types:      e.GetMemoTypes(),
-		categories: e.GetCategories(),
-		projects:   e.GetProjects(),
+		title:      m.GetTitle(),
+		body:       m.GetBody(),
+		summary:    m.GetSummary(),
+		types:      m.GetMemoTypes(),
+		categories: m.GetCategories(),
+		projects:   m.GetProjects(),
 	}
 }
 

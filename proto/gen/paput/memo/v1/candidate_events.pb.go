@@ -9,6 +9,7 @@ package memov1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -21,8 +22,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// CandidateEvent is what happened to one candidate. A candidate's stream begins with added and ends with discarded or
-// saved; its revision is the version of its newest event.
+// CandidateEvent is what happened to one candidate. A candidate's stream begins with added or imported and ends
+// with discarded or saved; its revision is the version of its newest event.
 type CandidateEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account that the candidate belongs to.
@@ -39,6 +40,7 @@ type CandidateEvent struct {
 	//	*CandidateEvent_Updated
 	//	*CandidateEvent_Discarded
 	//	*CandidateEvent_Saved
+	//	*CandidateEvent_Imported
 	Event         isCandidateEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -138,6 +140,15 @@ func (x *CandidateEvent) GetSaved() *CandidateSaved {
 	return nil
 }
 
+func (x *CandidateEvent) GetImported() *CandidateImported {
+	if x != nil {
+		if x, ok := x.Event.(*CandidateEvent_Imported); ok {
+			return x.Imported
+		}
+	}
+	return nil
+}
+
 type isCandidateEvent_Event interface {
 	isCandidateEvent_Event()
 }
@@ -162,6 +173,11 @@ type CandidateEvent_Saved struct {
 	Saved *CandidateSaved `protobuf:"bytes,13,opt,name=saved,proto3,oneof"`
 }
 
+type CandidateEvent_Imported struct {
+	// It came from an archive.
+	Imported *CandidateImported `protobuf:"bytes,30,opt,name=imported,proto3,oneof"`
+}
+
 func (*CandidateEvent_Added) isCandidateEvent_Event() {}
 
 func (*CandidateEvent_Updated) isCandidateEvent_Event() {}
@@ -169,6 +185,8 @@ func (*CandidateEvent_Updated) isCandidateEvent_Event() {}
 func (*CandidateEvent_Discarded) isCandidateEvent_Event() {}
 
 func (*CandidateEvent_Saved) isCandidateEvent_Event() {}
+
+func (*CandidateEvent_Imported) isCandidateEvent_Event() {}
 
 // CandidateAdded says that a candidate was put into the queue.
 type CandidateAdded struct {
@@ -460,6 +478,8 @@ type CaptureEvent struct {
 	//
 	//	*CaptureEvent_PolicyUpdated
 	//	*CaptureEvent_SessionsProcessed
+	//	*CaptureEvent_PolicyImported
+	//	*CaptureEvent_SessionsImported
 	Event         isCaptureEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -541,6 +561,24 @@ func (x *CaptureEvent) GetSessionsProcessed() *SessionsProcessed {
 	return nil
 }
 
+func (x *CaptureEvent) GetPolicyImported() *CapturePolicyImported {
+	if x != nil {
+		if x, ok := x.Event.(*CaptureEvent_PolicyImported); ok {
+			return x.PolicyImported
+		}
+	}
+	return nil
+}
+
+func (x *CaptureEvent) GetSessionsImported() *SessionsImported {
+	if x != nil {
+		if x, ok := x.Event.(*CaptureEvent_SessionsImported); ok {
+			return x.SessionsImported
+		}
+	}
+	return nil
+}
+
 type isCaptureEvent_Event interface {
 	isCaptureEvent_Event()
 }
@@ -555,9 +593,23 @@ type CaptureEvent_SessionsProcessed struct {
 	SessionsProcessed *SessionsProcessed `protobuf:"bytes,11,opt,name=sessions_processed,json=sessionsProcessed,proto3,oneof"`
 }
 
+type CaptureEvent_PolicyImported struct {
+	// The policy came from an archive.
+	PolicyImported *CapturePolicyImported `protobuf:"bytes,30,opt,name=policy_imported,json=policyImported,proto3,oneof"`
+}
+
+type CaptureEvent_SessionsImported struct {
+	// Sessions that were reviewed came from an archive.
+	SessionsImported *SessionsImported `protobuf:"bytes,31,opt,name=sessions_imported,json=sessionsImported,proto3,oneof"`
+}
+
 func (*CaptureEvent_PolicyUpdated) isCaptureEvent_Event() {}
 
 func (*CaptureEvent_SessionsProcessed) isCaptureEvent_Event() {}
+
+func (*CaptureEvent_PolicyImported) isCaptureEvent_Event() {}
+
+func (*CaptureEvent_SessionsImported) isCaptureEvent_Event() {}
 
 // CapturePolicyUpdated says that the policy got another text.
 type CapturePolicyUpdated struct {
@@ -660,11 +712,303 @@ func (x *SessionsProcessed) GetSessionIds() []string {
 	return nil
 }
 
+// CandidateImported says that a candidate came from an archive, as it was there.
+type CandidateImported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The memo that it may become, or became, with its create_time; the digest is of the candidate's id and that content.
+	Memo *MemoCreated `protobuf:"bytes,1,opt,name=memo,proto3" json:"memo,omitempty"`
+	// "pending", "saved" or "discarded".
+	Status string `protobuf:"bytes,2,opt,name=status,proto3" json:"status,omitempty"`
+	// Where it comes from: "claude", "codex", "claude-ai", "chatgpt" or "other".
+	Source string `protobuf:"bytes,3,opt,name=source,proto3" json:"source,omitempty"`
+	// The session that it was found in, by the source's name for it; may be empty.
+	SessionId string `protobuf:"bytes,4,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// How sure the source was that it is worth keeping, 0 to 1; absent when it did not say.
+	Confidence *float64 `protobuf:"fixed64,5,opt,name=confidence,proto3,oneof" json:"confidence,omitempty"`
+	// The memos that said nearly the same at the time, the most similar first.
+	SimilarMemos []*SimilarMemoFound `protobuf:"bytes,6,rep,name=similar_memos,json=similarMemos,proto3" json:"similar_memos,omitempty"`
+	// Why it was discarded, on one line; may be empty.
+	DiscardReason string `protobuf:"bytes,7,opt,name=discard_reason,json=discardReason,proto3" json:"discard_reason,omitempty"`
+	// The memo that it became; empty unless it is saved.
+	SavedMemoId string `protobuf:"bytes,8,opt,name=saved_memo_id,json=savedMemoId,proto3" json:"saved_memo_id,omitempty"`
+	// When it was added.
+	AddTime *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=add_time,json=addTime,proto3" json:"add_time,omitempty"`
+	// When it last changed.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,10,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CandidateImported) Reset() {
+	*x = CandidateImported{}
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CandidateImported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CandidateImported) ProtoMessage() {}
+
+func (x *CandidateImported) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CandidateImported.ProtoReflect.Descriptor instead.
+func (*CandidateImported) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CandidateImported) GetMemo() *MemoCreated {
+	if x != nil {
+		return x.Memo
+	}
+	return nil
+}
+
+func (x *CandidateImported) GetStatus() string {
+	if x != nil {
+		return x.Status
+	}
+	return ""
+}
+
+func (x *CandidateImported) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *CandidateImported) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *CandidateImported) GetConfidence() float64 {
+	if x != nil && x.Confidence != nil {
+		return *x.Confidence
+	}
+	return 0
+}
+
+func (x *CandidateImported) GetSimilarMemos() []*SimilarMemoFound {
+	if x != nil {
+		return x.SimilarMemos
+	}
+	return nil
+}
+
+func (x *CandidateImported) GetDiscardReason() string {
+	if x != nil {
+		return x.DiscardReason
+	}
+	return ""
+}
+
+func (x *CandidateImported) GetSavedMemoId() string {
+	if x != nil {
+		return x.SavedMemoId
+	}
+	return ""
+}
+
+func (x *CandidateImported) GetAddTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.AddTime
+	}
+	return nil
+}
+
+func (x *CandidateImported) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+// CapturePolicyImported says that the policy came from an archive, into an account that had none.
+type CapturePolicyImported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The text in Markdown, whole.
+	Text string `protobuf:"bytes,1,opt,name=text,proto3" json:"text,omitempty"`
+	// When it last changed.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CapturePolicyImported) Reset() {
+	*x = CapturePolicyImported{}
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CapturePolicyImported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CapturePolicyImported) ProtoMessage() {}
+
+func (x *CapturePolicyImported) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CapturePolicyImported.ProtoReflect.Descriptor instead.
+func (*CapturePolicyImported) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *CapturePolicyImported) GetText() string {
+	if x != nil {
+		return x.Text
+	}
+	return ""
+}
+
+func (x *CapturePolicyImported) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
+// SessionsImported says that sessions which were reviewed, none of them here, came from an archive.
+type SessionsImported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The sessions.
+	Sessions      []*SessionImported `protobuf:"bytes,1,rep,name=sessions,proto3" json:"sessions,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionsImported) Reset() {
+	*x = SessionsImported{}
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionsImported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionsImported) ProtoMessage() {}
+
+func (x *SessionsImported) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionsImported.ProtoReflect.Descriptor instead.
+func (*SessionsImported) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *SessionsImported) GetSessions() []*SessionImported {
+	if x != nil {
+		return x.Sessions
+	}
+	return nil
+}
+
+// SessionImported is a session that was reviewed.
+type SessionImported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it comes from: "claude", "codex", "claude-ai", "chatgpt" or "other".
+	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
+	// The source's name for it.
+	SessionId string `protobuf:"bytes,2,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// When it was reviewed.
+	ProcessTime   *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=process_time,json=processTime,proto3" json:"process_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SessionImported) Reset() {
+	*x = SessionImported{}
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SessionImported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SessionImported) ProtoMessage() {}
+
+func (x *SessionImported) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SessionImported.ProtoReflect.Descriptor instead.
+func (*SessionImported) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *SessionImported) GetSource() string {
+	if x != nil {
+		return x.Source
+	}
+	return ""
+}
+
+func (x *SessionImported) GetSessionId() string {
+	if x != nil {
+		return x.SessionId
+	}
+	return ""
+}
+
+func (x *SessionImported) GetProcessTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ProcessTime
+	}
+	return nil
+}
+
 var File_paput_memo_v1_candidate_events_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	"\n" +
-	"$paput/memo/v1/candidate_events.proto\x12\rpaput.memo.v1\x1a\x1fpaput/memo/v1/memo_events.proto\"\xde\x02\n" +
+	"$paput/memo/v1/candidate_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fpaput/memo/v1/memo_events.proto\"\x9e\x03\n" +
 	"\x0eCandidateEvent\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -674,7 +1018,8 @@ const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	" \x01(\v2\x1d.paput.memo.v1.CandidateAddedH\x00R\x05added\x12;\n" +
 	"\aupdated\x18\v \x01(\v2\x1f.paput.memo.v1.CandidateUpdatedH\x00R\aupdated\x12A\n" +
 	"\tdiscarded\x18\f \x01(\v2!.paput.memo.v1.CandidateDiscardedH\x00R\tdiscarded\x125\n" +
-	"\x05saved\x18\r \x01(\v2\x1d.paput.memo.v1.CandidateSavedH\x00R\x05savedB\a\n" +
+	"\x05saved\x18\r \x01(\v2\x1d.paput.memo.v1.CandidateSavedH\x00R\x05saved\x12>\n" +
+	"\bimported\x18\x1e \x01(\v2 .paput.memo.v1.CandidateImportedH\x00R\bimportedB\a\n" +
 	"\x05event\"\xf6\x01\n" +
 	"\x0eCandidateAdded\x12.\n" +
 	"\x04memo\x18\x01 \x01(\v2\x1a.paput.memo.v1.MemoCreatedR\x04memo\x12\x16\n" +
@@ -694,7 +1039,7 @@ const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	"\x12CandidateDiscarded\x12\x1b\n" +
 	"\x06reason\x18\x01 \x01(\tB\x03\x80\x01\x01R\x06reason\")\n" +
 	"\x0eCandidateSaved\x12\x17\n" +
-	"\amemo_id\x18\x01 \x01(\tR\x06memoId\"\x8f\x02\n" +
+	"\amemo_id\x18\x01 \x01(\tR\x06memoId\"\xb0\x03\n" +
 	"\fCaptureEvent\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -702,14 +1047,44 @@ const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	"\bgrant_id\x18\x03 \x01(\tR\agrantId\x12L\n" +
 	"\x0epolicy_updated\x18\n" +
 	" \x01(\v2#.paput.memo.v1.CapturePolicyUpdatedH\x00R\rpolicyUpdated\x12Q\n" +
-	"\x12sessions_processed\x18\v \x01(\v2 .paput.memo.v1.SessionsProcessedH\x00R\x11sessionsProcessedB\a\n" +
+	"\x12sessions_processed\x18\v \x01(\v2 .paput.memo.v1.SessionsProcessedH\x00R\x11sessionsProcessed\x12O\n" +
+	"\x0fpolicy_imported\x18\x1e \x01(\v2$.paput.memo.v1.CapturePolicyImportedH\x00R\x0epolicyImported\x12N\n" +
+	"\x11sessions_imported\x18\x1f \x01(\v2\x1f.paput.memo.v1.SessionsImportedH\x00R\x10sessionsImportedB\a\n" +
 	"\x05event\"/\n" +
 	"\x14CapturePolicyUpdated\x12\x17\n" +
 	"\x04text\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04text\"Q\n" +
 	"\x11SessionsProcessed\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12$\n" +
 	"\vsession_ids\x18\x02 \x03(\tB\x03\x80\x01\x01R\n" +
-	"sessionIdsB\xb6\x01\n" +
+	"sessionIds\"\xd5\x03\n" +
+	"\x11CandidateImported\x12.\n" +
+	"\x04memo\x18\x01 \x01(\v2\x1a.paput.memo.v1.MemoCreatedR\x04memo\x12\x16\n" +
+	"\x06status\x18\x02 \x01(\tR\x06status\x12\x16\n" +
+	"\x06source\x18\x03 \x01(\tR\x06source\x12\"\n" +
+	"\n" +
+	"session_id\x18\x04 \x01(\tB\x03\x80\x01\x01R\tsessionId\x12#\n" +
+	"\n" +
+	"confidence\x18\x05 \x01(\x01H\x00R\n" +
+	"confidence\x88\x01\x01\x12D\n" +
+	"\rsimilar_memos\x18\x06 \x03(\v2\x1f.paput.memo.v1.SimilarMemoFoundR\fsimilarMemos\x12*\n" +
+	"\x0ediscard_reason\x18\a \x01(\tB\x03\x80\x01\x01R\rdiscardReason\x12\"\n" +
+	"\rsaved_memo_id\x18\b \x01(\tR\vsavedMemoId\x125\n" +
+	"\badd_time\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\aaddTime\x12;\n" +
+	"\vupdate_time\x18\n" +
+	" \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTimeB\r\n" +
+	"\v_confidence\"m\n" +
+	"\x15CapturePolicyImported\x12\x17\n" +
+	"\x04text\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04text\x12;\n" +
+	"\vupdate_time\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTime\"N\n" +
+	"\x10SessionsImported\x12:\n" +
+	"\bsessions\x18\x01 \x03(\v2\x1e.paput.memo.v1.SessionImportedR\bsessions\"\x8c\x01\n" +
+	"\x0fSessionImported\x12\x16\n" +
+	"\x06source\x18\x01 \x01(\tR\x06source\x12\"\n" +
+	"\n" +
+	"session_id\x18\x02 \x01(\tB\x03\x80\x01\x01R\tsessionId\x12=\n" +
+	"\fprocess_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vprocessTimeB\xb6\x01\n" +
 	"\x11com.paput.memo.v1B\x14CandidateEventsProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
 
 var (
@@ -724,35 +1099,50 @@ func file_paput_memo_v1_candidate_events_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_candidate_events_proto_rawDescData
 }
 
-var file_paput_memo_v1_candidate_events_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_paput_memo_v1_candidate_events_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_paput_memo_v1_candidate_events_proto_goTypes = []any{
-	(*CandidateEvent)(nil),       // 0: paput.memo.v1.CandidateEvent
-	(*CandidateAdded)(nil),       // 1: paput.memo.v1.CandidateAdded
-	(*SimilarMemoFound)(nil),     // 2: paput.memo.v1.SimilarMemoFound
-	(*CandidateUpdated)(nil),     // 3: paput.memo.v1.CandidateUpdated
-	(*CandidateDiscarded)(nil),   // 4: paput.memo.v1.CandidateDiscarded
-	(*CandidateSaved)(nil),       // 5: paput.memo.v1.CandidateSaved
-	(*CaptureEvent)(nil),         // 6: paput.memo.v1.CaptureEvent
-	(*CapturePolicyUpdated)(nil), // 7: paput.memo.v1.CapturePolicyUpdated
-	(*SessionsProcessed)(nil),    // 8: paput.memo.v1.SessionsProcessed
-	(*MemoCreated)(nil),          // 9: paput.memo.v1.MemoCreated
-	(*MemoUpdated)(nil),          // 10: paput.memo.v1.MemoUpdated
+	(*CandidateEvent)(nil),        // 0: paput.memo.v1.CandidateEvent
+	(*CandidateAdded)(nil),        // 1: paput.memo.v1.CandidateAdded
+	(*SimilarMemoFound)(nil),      // 2: paput.memo.v1.SimilarMemoFound
+	(*CandidateUpdated)(nil),      // 3: paput.memo.v1.CandidateUpdated
+	(*CandidateDiscarded)(nil),    // 4: paput.memo.v1.CandidateDiscarded
+	(*CandidateSaved)(nil),        // 5: paput.memo.v1.CandidateSaved
+	(*CaptureEvent)(nil),          // 6: paput.memo.v1.CaptureEvent
+	(*CapturePolicyUpdated)(nil),  // 7: paput.memo.v1.CapturePolicyUpdated
+	(*SessionsProcessed)(nil),     // 8: paput.memo.v1.SessionsProcessed
+	(*CandidateImported)(nil),     // 9: paput.memo.v1.CandidateImported
+	(*CapturePolicyImported)(nil), // 10: paput.memo.v1.CapturePolicyImported
+	(*SessionsImported)(nil),      // 11: paput.memo.v1.SessionsImported
+	(*SessionImported)(nil),       // 12: paput.memo.v1.SessionImported
+	(*MemoCreated)(nil),           // 13: paput.memo.v1.MemoCreated
+	(*MemoUpdated)(nil),           // 14: paput.memo.v1.MemoUpdated
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_paput_memo_v1_candidate_events_proto_depIdxs = []int32{
 	1,  // 0: paput.memo.v1.CandidateEvent.added:type_name -> paput.memo.v1.CandidateAdded
 	3,  // 1: paput.memo.v1.CandidateEvent.updated:type_name -> paput.memo.v1.CandidateUpdated
 	4,  // 2: paput.memo.v1.CandidateEvent.discarded:type_name -> paput.memo.v1.CandidateDiscarded
 	5,  // 3: paput.memo.v1.CandidateEvent.saved:type_name -> paput.memo.v1.CandidateSaved
-	9,  // 4: paput.memo.v1.CandidateAdded.memo:type_name -> paput.memo.v1.MemoCreated
-	2,  // 5: paput.memo.v1.CandidateAdded.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
-	10, // 6: paput.memo.v1.CandidateUpdated.memo:type_name -> paput.memo.v1.MemoUpdated
-	7,  // 7: paput.memo.v1.CaptureEvent.policy_updated:type_name -> paput.memo.v1.CapturePolicyUpdated
-	8,  // 8: paput.memo.v1.CaptureEvent.sessions_processed:type_name -> paput.memo.v1.SessionsProcessed
-	9,  // [9:9] is the sub-list for method output_type
-	9,  // [9:9] is the sub-list for method input_type
-	9,  // [9:9] is the sub-list for extension type_name
-	9,  // [9:9] is the sub-list for extension extendee
-	0,  // [0:9] is the sub-list for field type_name
+	9,  // 4: paput.memo.v1.CandidateEvent.imported:type_name -> paput.memo.v1.CandidateImported
+	13, // 5: paput.memo.v1.CandidateAdded.memo:type_name -> paput.memo.v1.MemoCreated
+	2,  // 6: paput.memo.v1.CandidateAdded.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
+	14, // 7: paput.memo.v1.CandidateUpdated.memo:type_name -> paput.memo.v1.MemoUpdated
+	7,  // 8: paput.memo.v1.CaptureEvent.policy_updated:type_name -> paput.memo.v1.CapturePolicyUpdated
+	8,  // 9: paput.memo.v1.CaptureEvent.sessions_processed:type_name -> paput.memo.v1.SessionsProcessed
+	10, // 10: paput.memo.v1.CaptureEvent.policy_imported:type_name -> paput.memo.v1.CapturePolicyImported
+	11, // 11: paput.memo.v1.CaptureEvent.sessions_imported:type_name -> paput.memo.v1.SessionsImported
+	13, // 12: paput.memo.v1.CandidateImported.memo:type_name -> paput.memo.v1.MemoCreated
+	2,  // 13: paput.memo.v1.CandidateImported.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
+	15, // 14: paput.memo.v1.CandidateImported.add_time:type_name -> google.protobuf.Timestamp
+	15, // 15: paput.memo.v1.CandidateImported.update_time:type_name -> google.protobuf.Timestamp
+	15, // 16: paput.memo.v1.CapturePolicyImported.update_time:type_name -> google.protobuf.Timestamp
+	12, // 17: paput.memo.v1.SessionsImported.sessions:type_name -> paput.memo.v1.SessionImported
+	15, // 18: paput.memo.v1.SessionImported.process_time:type_name -> google.protobuf.Timestamp
+	19, // [19:19] is the sub-list for method output_type
+	19, // [19:19] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_candidate_events_proto_init() }
@@ -766,19 +1156,23 @@ func file_paput_memo_v1_candidate_events_proto_init() {
 		(*CandidateEvent_Updated)(nil),
 		(*CandidateEvent_Discarded)(nil),
 		(*CandidateEvent_Saved)(nil),
+		(*CandidateEvent_Imported)(nil),
 	}
 	file_paput_memo_v1_candidate_events_proto_msgTypes[1].OneofWrappers = []any{}
 	file_paput_memo_v1_candidate_events_proto_msgTypes[6].OneofWrappers = []any{
 		(*CaptureEvent_PolicyUpdated)(nil),
 		(*CaptureEvent_SessionsProcessed)(nil),
+		(*CaptureEvent_PolicyImported)(nil),
+		(*CaptureEvent_SessionsImported)(nil),
 	}
+	file_paput_memo_v1_candidate_events_proto_msgTypes[9].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_candidate_events_proto_rawDesc), len(file_paput_memo_v1_candidate_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

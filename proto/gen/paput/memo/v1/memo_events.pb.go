@@ -43,6 +43,7 @@ type MemoEvent struct {
 	//	*MemoEvent_Purged
 	//	*MemoEvent_Published
 	//	*MemoEvent_Unpublished
+	//	*MemoEvent_Imported
 	Event         isMemoEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -169,6 +170,15 @@ func (x *MemoEvent) GetUnpublished() *MemoUnpublished {
 	return nil
 }
 
+func (x *MemoEvent) GetImported() *MemoImported {
+	if x != nil {
+		if x, ok := x.Event.(*MemoEvent_Imported); ok {
+			return x.Imported
+		}
+	}
+	return nil
+}
+
 type isMemoEvent_Event interface {
 	isMemoEvent_Event()
 }
@@ -208,6 +218,11 @@ type MemoEvent_Unpublished struct {
 	Unpublished *MemoUnpublished `protobuf:"bytes,16,opt,name=unpublished,proto3,oneof"`
 }
 
+type MemoEvent_Imported struct {
+	// One of its revisions came from an archive. The memo is then as if that had happened here, when it happened there.
+	Imported *MemoImported `protobuf:"bytes,30,opt,name=imported,proto3,oneof"`
+}
+
 func (*MemoEvent_Created) isMemoEvent_Event() {}
 
 func (*MemoEvent_Updated) isMemoEvent_Event() {}
@@ -221,6 +236,8 @@ func (*MemoEvent_Purged) isMemoEvent_Event() {}
 func (*MemoEvent_Published) isMemoEvent_Event() {}
 
 func (*MemoEvent_Unpublished) isMemoEvent_Event() {}
+
+func (*MemoEvent_Imported) isMemoEvent_Event() {}
 
 // MemoCreated says that a memo was created.
 type MemoCreated struct {
@@ -634,11 +651,202 @@ func (*MemoUnpublished) Descriptor() ([]byte, []int) {
 	return file_paput_memo_v1_memo_events_proto_rawDescGZIP(), []int{7}
 }
 
+// MemoImported says that a revision of a memo came from an archive.
+type MemoImported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// When it happened where the archive comes from; the event's own time is that of the import.
+	Time *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=time,proto3" json:"time,omitempty"`
+	// The client through which it happened there; empty for the one that imported it.
+	ClientId string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	// The grant that let that client do so.
+	GrantId string `protobuf:"bytes,3,opt,name=grant_id,json=grantId,proto3" json:"grant_id,omitempty"`
+	// Whether being published there makes the memo public here.
+	Publish bool `protobuf:"varint,4,opt,name=publish,proto3" json:"publish,omitempty"`
+	// What happened.
+	//
+	// Types that are valid to be assigned to Revision:
+	//
+	//	*MemoImported_Created
+	//	*MemoImported_Updated
+	//	*MemoImported_Deleted
+	//	*MemoImported_Restored
+	//	*MemoImported_Published
+	//	*MemoImported_Unpublished
+	Revision      isMemoImported_Revision `protobuf_oneof:"revision"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *MemoImported) Reset() {
+	*x = MemoImported{}
+	mi := &file_paput_memo_v1_memo_events_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *MemoImported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*MemoImported) ProtoMessage() {}
+
+func (x *MemoImported) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_events_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use MemoImported.ProtoReflect.Descriptor instead.
+func (*MemoImported) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_events_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *MemoImported) GetTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Time
+	}
+	return nil
+}
+
+func (x *MemoImported) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+func (x *MemoImported) GetGrantId() string {
+	if x != nil {
+		return x.GrantId
+	}
+	return ""
+}
+
+func (x *MemoImported) GetPublish() bool {
+	if x != nil {
+		return x.Publish
+	}
+	return false
+}
+
+func (x *MemoImported) GetRevision() isMemoImported_Revision {
+	if x != nil {
+		return x.Revision
+	}
+	return nil
+}
+
+func (x *MemoImported) GetCreated() *MemoCreated {
+	if x != nil {
+		if x, ok := x.Revision.(*MemoImported_Created); ok {
+			return x.Created
+		}
+	}
+	return nil
+}
+
+func (x *MemoImported) GetUpdated() *MemoUpdated {
+	if x != nil {
+		if x, ok := x.Revision.(*MemoImported_Updated); ok {
+			return x.Updated
+		}
+	}
+	return nil
+}
+
+func (x *MemoImported) GetDeleted() *MemoDeleted {
+	if x != nil {
+		if x, ok := x.Revision.(*MemoImported_Deleted); ok {
+			return x.Deleted
+		}
+	}
+	return nil
+}
+
+func (x *MemoImported) GetRestored() *MemoRestored {
+	if x != nil {
+		if x, ok := x.Revision.(*MemoImported_Restored); ok {
+			return x.Restored
+		}
+	}
+	return nil
+}
+
+func (x *MemoImported) GetPublished() *MemoPublished {
+	if x != nil {
+		if x, ok := x.Revision.(*MemoImported_Published); ok {
+			return x.Published
+		}
+	}
+	return nil
+}
+
+func (x *MemoImported) GetUnpublished() *MemoUnpublished {
+	if x != nil {
+		if x, ok := x.Revision.(*MemoImported_Unpublished); ok {
+			return x.Unpublished
+		}
+	}
+	return nil
+}
+
+type isMemoImported_Revision interface {
+	isMemoImported_Revision()
+}
+
+type MemoImported_Created struct {
+	// The memo was created.
+	Created *MemoCreated `protobuf:"bytes,10,opt,name=created,proto3,oneof"`
+}
+
+type MemoImported_Updated struct {
+	// Some of its fields were changed.
+	Updated *MemoUpdated `protobuf:"bytes,11,opt,name=updated,proto3,oneof"`
+}
+
+type MemoImported_Deleted struct {
+	// It was moved to the trash.
+	Deleted *MemoDeleted `protobuf:"bytes,12,opt,name=deleted,proto3,oneof"`
+}
+
+type MemoImported_Restored struct {
+	// It was brought back from the trash.
+	Restored *MemoRestored `protobuf:"bytes,13,opt,name=restored,proto3,oneof"`
+}
+
+type MemoImported_Published struct {
+	// It was made public.
+	Published *MemoPublished `protobuf:"bytes,15,opt,name=published,proto3,oneof"`
+}
+
+type MemoImported_Unpublished struct {
+	// It was made private again.
+	Unpublished *MemoUnpublished `protobuf:"bytes,16,opt,name=unpublished,proto3,oneof"`
+}
+
+func (*MemoImported_Created) isMemoImported_Revision() {}
+
+func (*MemoImported_Updated) isMemoImported_Revision() {}
+
+func (*MemoImported_Deleted) isMemoImported_Revision() {}
+
+func (*MemoImported_Restored) isMemoImported_Revision() {}
+
+func (*MemoImported_Published) isMemoImported_Revision() {}
+
+func (*MemoImported_Unpublished) isMemoImported_Revision() {}
+
 var File_paput_memo_v1_memo_events_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1fpaput/memo/v1/memo_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x85\x04\n" +
+	"\x1fpaput/memo/v1/memo_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x04\n" +
 	"\tMemoEvent\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -651,7 +859,8 @@ const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\brestored\x18\r \x01(\v2\x1b.paput.memo.v1.MemoRestoredH\x00R\brestored\x123\n" +
 	"\x06purged\x18\x0e \x01(\v2\x19.paput.memo.v1.MemoPurgedH\x00R\x06purged\x12<\n" +
 	"\tpublished\x18\x0f \x01(\v2\x1c.paput.memo.v1.MemoPublishedH\x00R\tpublished\x12B\n" +
-	"\vunpublished\x18\x10 \x01(\v2\x1e.paput.memo.v1.MemoUnpublishedH\x00R\vunpublishedB\a\n" +
+	"\vunpublished\x18\x10 \x01(\v2\x1e.paput.memo.v1.MemoUnpublishedH\x00R\vunpublished\x129\n" +
+	"\bimported\x18\x1e \x01(\v2\x1b.paput.memo.v1.MemoImportedH\x00R\bimportedB\a\n" +
 	"\x05event\"\xbd\x02\n" +
 	"\vMemoCreated\x12\x19\n" +
 	"\x05title\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05title\x12\x17\n" +
@@ -684,7 +893,21 @@ const file_paput_memo_v1_memo_events_proto_rawDesc = "" +
 	"\n" +
 	"MemoPurged\"\x0f\n" +
 	"\rMemoPublished\"\x11\n" +
-	"\x0fMemoUnpublishedB\xb1\x01\n" +
+	"\x0fMemoUnpublished\"\x8b\x04\n" +
+	"\fMemoImported\x12.\n" +
+	"\x04time\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12 \n" +
+	"\tclient_id\x18\x02 \x01(\tB\x03\x80\x01\x01R\bclientId\x12\x1e\n" +
+	"\bgrant_id\x18\x03 \x01(\tB\x03\x80\x01\x01R\agrantId\x12\x18\n" +
+	"\apublish\x18\x04 \x01(\bR\apublish\x126\n" +
+	"\acreated\x18\n" +
+	" \x01(\v2\x1a.paput.memo.v1.MemoCreatedH\x00R\acreated\x126\n" +
+	"\aupdated\x18\v \x01(\v2\x1a.paput.memo.v1.MemoUpdatedH\x00R\aupdated\x126\n" +
+	"\adeleted\x18\f \x01(\v2\x1a.paput.memo.v1.MemoDeletedH\x00R\adeleted\x129\n" +
+	"\brestored\x18\r \x01(\v2\x1b.paput.memo.v1.MemoRestoredH\x00R\brestored\x12<\n" +
+	"\tpublished\x18\x0f \x01(\v2\x1c.paput.memo.v1.MemoPublishedH\x00R\tpublished\x12B\n" +
+	"\vunpublished\x18\x10 \x01(\v2\x1e.paput.memo.v1.MemoUnpublishedH\x00R\vunpublishedB\n" +
+	"\n" +
+	"\brevisionB\xb1\x01\n" +
 	"\x11com.paput.memo.v1B\x0fMemoEventsProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
 
 var (
@@ -699,7 +922,7 @@ func file_paput_memo_v1_memo_events_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_memo_events_proto_rawDescData
 }
 
-var file_paput_memo_v1_memo_events_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_paput_memo_v1_memo_events_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_paput_memo_v1_memo_events_proto_goTypes = []any{
 	(*MemoEvent)(nil),             // 0: paput.memo.v1.MemoEvent
 	(*MemoCreated)(nil),           // 1: paput.memo.v1.MemoCreated
@@ -709,22 +932,31 @@ var file_paput_memo_v1_memo_events_proto_goTypes = []any{
 	(*MemoPurged)(nil),            // 5: paput.memo.v1.MemoPurged
 	(*MemoPublished)(nil),         // 6: paput.memo.v1.MemoPublished
 	(*MemoUnpublished)(nil),       // 7: paput.memo.v1.MemoUnpublished
-	(*timestamppb.Timestamp)(nil), // 8: google.protobuf.Timestamp
+	(*MemoImported)(nil),          // 8: paput.memo.v1.MemoImported
+	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
 }
 var file_paput_memo_v1_memo_events_proto_depIdxs = []int32{
-	1, // 0: paput.memo.v1.MemoEvent.created:type_name -> paput.memo.v1.MemoCreated
-	2, // 1: paput.memo.v1.MemoEvent.updated:type_name -> paput.memo.v1.MemoUpdated
-	3, // 2: paput.memo.v1.MemoEvent.deleted:type_name -> paput.memo.v1.MemoDeleted
-	4, // 3: paput.memo.v1.MemoEvent.restored:type_name -> paput.memo.v1.MemoRestored
-	5, // 4: paput.memo.v1.MemoEvent.purged:type_name -> paput.memo.v1.MemoPurged
-	6, // 5: paput.memo.v1.MemoEvent.published:type_name -> paput.memo.v1.MemoPublished
-	7, // 6: paput.memo.v1.MemoEvent.unpublished:type_name -> paput.memo.v1.MemoUnpublished
-	8, // 7: paput.memo.v1.MemoCreated.create_time:type_name -> google.protobuf.Timestamp
-	8, // [8:8] is the sub-list for method output_type
-	8, // [8:8] is the sub-list for method input_type
-	8, // [8:8] is the sub-list for extension type_name
-	8, // [8:8] is the sub-list for extension extendee
-	0, // [0:8] is the sub-list for field type_name
+	1,  // 0: paput.memo.v1.MemoEvent.created:type_name -> paput.memo.v1.MemoCreated
+	2,  // 1: paput.memo.v1.MemoEvent.updated:type_name -> paput.memo.v1.MemoUpdated
+	3,  // 2: paput.memo.v1.MemoEvent.deleted:type_name -> paput.memo.v1.MemoDeleted
+	4,  // 3: paput.memo.v1.MemoEvent.restored:type_name -> paput.memo.v1.MemoRestored
+	5,  // 4: paput.memo.v1.MemoEvent.purged:type_name -> paput.memo.v1.MemoPurged
+	6,  // 5: paput.memo.v1.MemoEvent.published:type_name -> paput.memo.v1.MemoPublished
+	7,  // 6: paput.memo.v1.MemoEvent.unpublished:type_name -> paput.memo.v1.MemoUnpublished
+	8,  // 7: paput.memo.v1.MemoEvent.imported:type_name -> paput.memo.v1.MemoImported
+	9,  // 8: paput.memo.v1.MemoCreated.create_time:type_name -> google.protobuf.Timestamp
+	9,  // 9: paput.memo.v1.MemoImported.time:type_name -> google.protobuf.Timestamp
+	1,  // 10: paput.memo.v1.MemoImported.created:type_name -> paput.memo.v1.MemoCreated
+	2,  // 11: paput.memo.v1.MemoImported.updated:type_name -> paput.memo.v1.MemoUpdated
+	3,  // 12: paput.memo.v1.MemoImported.deleted:type_name -> paput.memo.v1.MemoDeleted
+	4,  // 13: paput.memo.v1.MemoImported.restored:type_name -> paput.memo.v1.MemoRestored
+	6,  // 14: paput.memo.v1.MemoImported.published:type_name -> paput.memo.v1.MemoPublished
+	7,  // 15: paput.memo.v1.MemoImported.unpublished:type_name -> paput.memo.v1.MemoUnpublished
+	16, // [16:16] is the sub-list for method output_type
+	16, // [16:16] is the sub-list for method input_type
+	16, // [16:16] is the sub-list for extension type_name
+	16, // [16:16] is the sub-list for extension extendee
+	0,  // [0:16] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_memo_events_proto_init() }
@@ -740,6 +972,15 @@ func file_paput_memo_v1_memo_events_proto_init() {
 		(*MemoEvent_Purged)(nil),
 		(*MemoEvent_Published)(nil),
 		(*MemoEvent_Unpublished)(nil),
+		(*MemoEvent_Imported)(nil),
+	}
+	file_paput_memo_v1_memo_events_proto_msgTypes[8].OneofWrappers = []any{
+		(*MemoImported_Created)(nil),
+		(*MemoImported_Updated)(nil),
+		(*MemoImported_Deleted)(nil),
+		(*MemoImported_Restored)(nil),
+		(*MemoImported_Published)(nil),
+		(*MemoImported_Unpublished)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -747,7 +988,7 @@ func file_paput_memo_v1_memo_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_memo_events_proto_rawDesc), len(file_paput_memo_v1_memo_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1986,7 +1986,7 @@ var File_paput_memo_v1_memo_service_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\n" +
-	" paput/memo/v1/memo_service.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1epaput/memo/v1/candidates.proto\x1a\x1bpaput/memo/v1/capture.proto\x1a\x19paput/memo/v1/notes.proto\x1a\x18paput/tool/v1/tool.proto\"\xd8\x03\n" +
+	" paput/memo/v1/memo_service.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1bpaput/memo/v1/archive.proto\x1a\x1epaput/memo/v1/candidates.proto\x1a\x1bpaput/memo/v1/capture.proto\x1a\x19paput/memo/v1/notes.proto\x1a\x18paput/tool/v1/tool.proto\"\xd8\x03\n" +
 	"\x04Memo\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x12\n" +
@@ -2194,7 +2194,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xc2-\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xac/\n" +
 	"\vMemoService\x12\x98\x02\n" +
 	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc1\x01\xaa\xbb\x18\xbc\x01\n" +
 	"\vpaput.write\x12\xac\x01\n" +
@@ -2276,7 +2276,11 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x1bpaput_update_capture_policy\x12\x0eReplace policy\x1aIReplace the policy, once the person agrees, by what their discards teach. \x01(\x01\x90\x02\x02\x12\xf9\x01\n" +
 	"\x11GetDiscardContext\x12'.paput.memo.v1.GetDiscardContextRequest\x1a(.paput.memo.v1.GetDiscardContextResponse\"\x90\x01\xaa\xbb\x18\x88\x01\n" +
 	"\rpaput.capture\x12w\n" +
-	" paput_get_discard_policy_context\x12\bDiscards\x1aIThe policy, and what was discarded lately and why: to improve the policy.\x90\x02\x01B\xb2\x01\n" +
+	" paput_get_discard_policy_context\x12\bDiscards\x1aIThe policy, and what was discarded lately and why: to improve the policy.\x90\x02\x01\x12t\n" +
+	"\rExportAccount\x12#.paput.memo.v1.ExportAccountRequest\x1a$.paput.memo.v1.ExportAccountResponse\"\x16\xaa\xbb\x18\x0f\n" +
+	"\rpaput.account\x90\x02\x010\x01\x12r\n" +
+	"\rImportAccount\x12#.paput.memo.v1.ImportAccountRequest\x1a$.paput.memo.v1.ImportAccountResponse\"\x16\xaa\xbb\x18\x0f\n" +
+	"\rpaput.account\x90\x02\x02B\xb2\x01\n" +
 	"\x11com.paput.memo.v1B\x10MemoServiceProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
 
 var (
@@ -2339,21 +2343,25 @@ var file_paput_memo_v1_memo_service_proto_goTypes = []any{
 	(*GetCapturePolicyRequest)(nil),       // 43: paput.memo.v1.GetCapturePolicyRequest
 	(*UpdateCapturePolicyRequest)(nil),    // 44: paput.memo.v1.UpdateCapturePolicyRequest
 	(*GetDiscardContextRequest)(nil),      // 45: paput.memo.v1.GetDiscardContextRequest
-	(*CreateNoteResponse)(nil),            // 46: paput.memo.v1.CreateNoteResponse
-	(*SearchNotesResponse)(nil),           // 47: paput.memo.v1.SearchNotesResponse
-	(*GetNoteResponse)(nil),               // 48: paput.memo.v1.GetNoteResponse
-	(*UpdateNoteResponse)(nil),            // 49: paput.memo.v1.UpdateNoteResponse
-	(*DeleteNoteResponse)(nil),            // 50: paput.memo.v1.DeleteNoteResponse
-	(*AddCandidatesResponse)(nil),         // 51: paput.memo.v1.AddCandidatesResponse
-	(*ListCandidatesResponse)(nil),        // 52: paput.memo.v1.ListCandidatesResponse
-	(*UpdateCandidatesResponse)(nil),      // 53: paput.memo.v1.UpdateCandidatesResponse
-	(*DiscardCandidatesResponse)(nil),     // 54: paput.memo.v1.DiscardCandidatesResponse
-	(*SaveCandidatesResponse)(nil),        // 55: paput.memo.v1.SaveCandidatesResponse
-	(*ListProcessedSessionsResponse)(nil), // 56: paput.memo.v1.ListProcessedSessionsResponse
-	(*MarkProcessedSessionsResponse)(nil), // 57: paput.memo.v1.MarkProcessedSessionsResponse
-	(*GetCapturePolicyResponse)(nil),      // 58: paput.memo.v1.GetCapturePolicyResponse
-	(*UpdateCapturePolicyResponse)(nil),   // 59: paput.memo.v1.UpdateCapturePolicyResponse
-	(*GetDiscardContextResponse)(nil),     // 60: paput.memo.v1.GetDiscardContextResponse
+	(*ExportAccountRequest)(nil),          // 46: paput.memo.v1.ExportAccountRequest
+	(*ImportAccountRequest)(nil),          // 47: paput.memo.v1.ImportAccountRequest
+	(*CreateNoteResponse)(nil),            // 48: paput.memo.v1.CreateNoteResponse
+	(*SearchNotesResponse)(nil),           // 49: paput.memo.v1.SearchNotesResponse
+	(*GetNoteResponse)(nil),               // 50: paput.memo.v1.GetNoteResponse
+	(*UpdateNoteResponse)(nil),            // 51: paput.memo.v1.UpdateNoteResponse
+	(*DeleteNoteResponse)(nil),            // 52: paput.memo.v1.DeleteNoteResponse
+	(*AddCandidatesResponse)(nil),         // 53: paput.memo.v1.AddCandidatesResponse
+	(*ListCandidatesResponse)(nil),        // 54: paput.memo.v1.ListCandidatesResponse
+	(*UpdateCandidatesResponse)(nil),      // 55: paput.memo.v1.UpdateCandidatesResponse
+	(*DiscardCandidatesResponse)(nil),     // 56: paput.memo.v1.DiscardCandidatesResponse
+	(*SaveCandidatesResponse)(nil),        // 57: paput.memo.v1.SaveCandidatesResponse
+	(*ListProcessedSessionsResponse)(nil), // 58: paput.memo.v1.ListProcessedSessionsResponse
+	(*MarkProcessedSessionsResponse)(nil), // 59: paput.memo.v1.MarkProcessedSessionsResponse
+	(*GetCapturePolicyResponse)(nil),      // 60: paput.memo.v1.GetCapturePolicyResponse
+	(*UpdateCapturePolicyResponse)(nil),   // 61: paput.memo.v1.UpdateCapturePolicyResponse
+	(*GetDiscardContextResponse)(nil),     // 62: paput.memo.v1.GetDiscardContextResponse
+	(*ExportAccountResponse)(nil),         // 63: paput.memo.v1.ExportAccountResponse
+	(*ImportAccountResponse)(nil),         // 64: paput.memo.v1.ImportAccountResponse
 }
 var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
 	28, // 0: paput.memo.v1.Memo.create_time:type_name -> google.protobuf.Timestamp
@@ -2411,33 +2419,37 @@ var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
 	43, // 52: paput.memo.v1.MemoService.GetCapturePolicy:input_type -> paput.memo.v1.GetCapturePolicyRequest
 	44, // 53: paput.memo.v1.MemoService.UpdateCapturePolicy:input_type -> paput.memo.v1.UpdateCapturePolicyRequest
 	45, // 54: paput.memo.v1.MemoService.GetDiscardContext:input_type -> paput.memo.v1.GetDiscardContextRequest
-	3,  // 55: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
-	7,  // 56: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
-	9,  // 57: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
-	11, // 58: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
-	13, // 59: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
-	16, // 60: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
-	19, // 61: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
-	21, // 62: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
-	23, // 63: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
-	26, // 64: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
-	46, // 65: paput.memo.v1.MemoService.CreateNote:output_type -> paput.memo.v1.CreateNoteResponse
-	47, // 66: paput.memo.v1.MemoService.SearchNotes:output_type -> paput.memo.v1.SearchNotesResponse
-	48, // 67: paput.memo.v1.MemoService.GetNote:output_type -> paput.memo.v1.GetNoteResponse
-	49, // 68: paput.memo.v1.MemoService.UpdateNote:output_type -> paput.memo.v1.UpdateNoteResponse
-	50, // 69: paput.memo.v1.MemoService.DeleteNote:output_type -> paput.memo.v1.DeleteNoteResponse
-	51, // 70: paput.memo.v1.MemoService.AddCandidates:output_type -> paput.memo.v1.AddCandidatesResponse
-	52, // 71: paput.memo.v1.MemoService.ListCandidates:output_type -> paput.memo.v1.ListCandidatesResponse
-	53, // 72: paput.memo.v1.MemoService.UpdateCandidates:output_type -> paput.memo.v1.UpdateCandidatesResponse
-	54, // 73: paput.memo.v1.MemoService.DiscardCandidates:output_type -> paput.memo.v1.DiscardCandidatesResponse
-	55, // 74: paput.memo.v1.MemoService.SaveCandidates:output_type -> paput.memo.v1.SaveCandidatesResponse
-	56, // 75: paput.memo.v1.MemoService.ListProcessedSessions:output_type -> paput.memo.v1.ListProcessedSessionsResponse
-	57, // 76: paput.memo.v1.MemoService.MarkProcessedSessions:output_type -> paput.memo.v1.MarkProcessedSessionsResponse
-	58, // 77: paput.memo.v1.MemoService.GetCapturePolicy:output_type -> paput.memo.v1.GetCapturePolicyResponse
-	59, // 78: paput.memo.v1.MemoService.UpdateCapturePolicy:output_type -> paput.memo.v1.UpdateCapturePolicyResponse
-	60, // 79: paput.memo.v1.MemoService.GetDiscardContext:output_type -> paput.memo.v1.GetDiscardContextResponse
-	55, // [55:80] is the sub-list for method output_type
-	30, // [30:55] is the sub-list for method input_type
+	46, // 55: paput.memo.v1.MemoService.ExportAccount:input_type -> paput.memo.v1.ExportAccountRequest
+	47, // 56: paput.memo.v1.MemoService.ImportAccount:input_type -> paput.memo.v1.ImportAccountRequest
+	3,  // 57: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
+	7,  // 58: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
+	9,  // 59: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
+	11, // 60: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
+	13, // 61: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
+	16, // 62: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
+	19, // 63: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
+	21, // 64: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
+	23, // 65: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
+	26, // 66: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
+	48, // 67: paput.memo.v1.MemoService.CreateNote:output_type -> paput.memo.v1.CreateNoteResponse
+	49, // 68: paput.memo.v1.MemoService.SearchNotes:output_type -> paput.memo.v1.SearchNotesResponse
+	50, // 69: paput.memo.v1.MemoService.GetNote:output_type -> paput.memo.v1.GetNoteResponse
+	51, // 70: paput.memo.v1.MemoService.UpdateNote:output_type -> paput.memo.v1.UpdateNoteResponse
+	52, // 71: paput.memo.v1.MemoService.DeleteNote:output_type -> paput.memo.v1.DeleteNoteResponse
+	53, // 72: paput.memo.v1.MemoService.AddCandidates:output_type -> paput.memo.v1.AddCandidatesResponse
+	54, // 73: paput.memo.v1.MemoService.ListCandidates:output_type -> paput.memo.v1.ListCandidatesResponse
+	55, // 74: paput.memo.v1.MemoService.UpdateCandidates:output_type -> paput.memo.v1.UpdateCandidatesResponse
+	56, // 75: paput.memo.v1.MemoService.DiscardCandidates:output_type -> paput.memo.v1.DiscardCandidatesResponse
+	57, // 76: paput.memo.v1.MemoService.SaveCandidates:output_type -> paput.memo.v1.SaveCandidatesResponse
+	58, // 77: paput.memo.v1.MemoService.ListProcessedSessions:output_type -> paput.memo.v1.ListProcessedSessionsResponse
+	59, // 78: paput.memo.v1.MemoService.MarkProcessedSessions:output_type -> paput.memo.v1.MarkProcessedSessionsResponse
+	60, // 79: paput.memo.v1.MemoService.GetCapturePolicy:output_type -> paput.memo.v1.GetCapturePolicyResponse
+	61, // 80: paput.memo.v1.MemoService.UpdateCapturePolicy:output_type -> paput.memo.v1.UpdateCapturePolicyResponse
+	62, // 81: paput.memo.v1.MemoService.GetDiscardContext:output_type -> paput.memo.v1.GetDiscardContextResponse
+	63, // 82: paput.memo.v1.MemoService.ExportAccount:output_type -> paput.memo.v1.ExportAccountResponse
+	64, // 83: paput.memo.v1.MemoService.ImportAccount:output_type -> paput.memo.v1.ImportAccountResponse
+	57, // [57:84] is the sub-list for method output_type
+	30, // [30:57] is the sub-list for method input_type
 	30, // [30:30] is the sub-list for extension type_name
 	30, // [30:30] is the sub-list for extension extendee
 	0,  // [0:30] is the sub-list for field type_name
@@ -2448,6 +2460,7 @@ func file_paput_memo_v1_memo_service_proto_init() {
 	if File_paput_memo_v1_memo_service_proto != nil {
 		return
 	}
+	file_paput_memo_v1_archive_proto_init()
 	file_paput_memo_v1_candidates_proto_init()
 	file_paput_memo_v1_capture_proto_init()
 	file_paput_memo_v1_notes_proto_init()

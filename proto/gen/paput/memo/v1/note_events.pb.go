@@ -9,6 +9,7 @@ package memov1
 import (
 	protoreflect "google.golang.org/protobuf/reflect/protoreflect"
 	protoimpl "google.golang.org/protobuf/runtime/protoimpl"
+	timestamppb "google.golang.org/protobuf/types/known/timestamppb"
 	reflect "reflect"
 	sync "sync"
 	unsafe "unsafe"
@@ -21,7 +22,7 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// NoteEvent is what happened to one note. A note's stream begins with created; its revision is the version of its newest
+// NoteEvent is what happened to one note. A note's stream begins with created or imported; its revision is the version of its newest
 // event. The title is redacted before an event leaves the log; the digest stands for it.
 type NoteEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -38,6 +39,7 @@ type NoteEvent struct {
 	//	*NoteEvent_Created
 	//	*NoteEvent_Updated
 	//	*NoteEvent_Deleted
+	//	*NoteEvent_Imported
 	Event         isNoteEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -128,6 +130,15 @@ func (x *NoteEvent) GetDeleted() *NoteDeleted {
 	return nil
 }
 
+func (x *NoteEvent) GetImported() *NoteImported {
+	if x != nil {
+		if x, ok := x.Event.(*NoteEvent_Imported); ok {
+			return x.Imported
+		}
+	}
+	return nil
+}
+
 type isNoteEvent_Event interface {
 	isNoteEvent_Event()
 }
@@ -147,11 +158,18 @@ type NoteEvent_Deleted struct {
 	Deleted *NoteDeleted `protobuf:"bytes,12,opt,name=deleted,proto3,oneof"`
 }
 
+type NoteEvent_Imported struct {
+	// It came from an archive.
+	Imported *NoteImported `protobuf:"bytes,30,opt,name=imported,proto3,oneof"`
+}
+
 func (*NoteEvent_Created) isNoteEvent_Event() {}
 
 func (*NoteEvent_Updated) isNoteEvent_Event() {}
 
 func (*NoteEvent_Deleted) isNoteEvent_Event() {}
+
+func (*NoteEvent_Imported) isNoteEvent_Event() {}
 
 // NoteCreated says that a note was created.
 type NoteCreated struct {
@@ -327,11 +345,93 @@ func (*NoteDeleted) Descriptor() ([]byte, []int) {
 	return file_paput_memo_v1_note_events_proto_rawDescGZIP(), []int{3}
 }
 
+// NoteImported says that a note came from an archive, as it was there.
+type NoteImported struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The title, on one line.
+	Title string `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
+	// The memos in it, in order, each once, at most 500.
+	MemoIds []string `protobuf:"bytes,2,rep,name=memo_ids,json=memoIds,proto3" json:"memo_ids,omitempty"`
+	// SHA-256, in hex, of the note's id, title and memo ids.
+	Digest string `protobuf:"bytes,3,opt,name=digest,proto3" json:"digest,omitempty"`
+	// When it was created.
+	CreateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=create_time,json=createTime,proto3" json:"create_time,omitempty"`
+	// When it last changed.
+	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *NoteImported) Reset() {
+	*x = NoteImported{}
+	mi := &file_paput_memo_v1_note_events_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *NoteImported) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*NoteImported) ProtoMessage() {}
+
+func (x *NoteImported) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_note_events_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use NoteImported.ProtoReflect.Descriptor instead.
+func (*NoteImported) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_note_events_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *NoteImported) GetTitle() string {
+	if x != nil {
+		return x.Title
+	}
+	return ""
+}
+
+func (x *NoteImported) GetMemoIds() []string {
+	if x != nil {
+		return x.MemoIds
+	}
+	return nil
+}
+
+func (x *NoteImported) GetDigest() string {
+	if x != nil {
+		return x.Digest
+	}
+	return ""
+}
+
+func (x *NoteImported) GetCreateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CreateTime
+	}
+	return nil
+}
+
+func (x *NoteImported) GetUpdateTime() *timestamppb.Timestamp {
+	if x != nil {
+		return x.UpdateTime
+	}
+	return nil
+}
+
 var File_paput_memo_v1_note_events_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_note_events_proto_rawDesc = "" +
 	"\n" +
-	"\x1fpaput/memo/v1/note_events.proto\x12\rpaput.memo.v1\"\x93\x02\n" +
+	"\x1fpaput/memo/v1/note_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xce\x02\n" +
 	"\tNoteEvent\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -340,7 +440,8 @@ const file_paput_memo_v1_note_events_proto_rawDesc = "" +
 	"\acreated\x18\n" +
 	" \x01(\v2\x1a.paput.memo.v1.NoteCreatedH\x00R\acreated\x126\n" +
 	"\aupdated\x18\v \x01(\v2\x1a.paput.memo.v1.NoteUpdatedH\x00R\aupdated\x126\n" +
-	"\adeleted\x18\f \x01(\v2\x1a.paput.memo.v1.NoteDeletedH\x00R\adeletedB\a\n" +
+	"\adeleted\x18\f \x01(\v2\x1a.paput.memo.v1.NoteDeletedH\x00R\adeleted\x129\n" +
+	"\bimported\x18\x1e \x01(\v2\x1b.paput.memo.v1.NoteImportedH\x00R\bimportedB\a\n" +
 	"\x05event\"[\n" +
 	"\vNoteCreated\x12\x19\n" +
 	"\x05title\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05title\x12\x19\n" +
@@ -351,7 +452,15 @@ const file_paput_memo_v1_note_events_proto_rawDesc = "" +
 	"\x05title\x18\x02 \x01(\tB\x03\x80\x01\x01R\x05title\x12\x19\n" +
 	"\bmemo_ids\x18\x03 \x03(\tR\amemoIds\x12\x16\n" +
 	"\x06digest\x18\x04 \x01(\tR\x06digest\"\r\n" +
-	"\vNoteDeletedB\xb1\x01\n" +
+	"\vNoteDeleted\"\xd6\x01\n" +
+	"\fNoteImported\x12\x19\n" +
+	"\x05title\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05title\x12\x19\n" +
+	"\bmemo_ids\x18\x02 \x03(\tR\amemoIds\x12\x16\n" +
+	"\x06digest\x18\x03 \x01(\tR\x06digest\x12;\n" +
+	"\vcreate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"createTime\x12;\n" +
+	"\vupdate_time\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"updateTimeB\xb1\x01\n" +
 	"\x11com.paput.memo.v1B\x0fNoteEventsProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
 
 var (
@@ -366,22 +475,27 @@ func file_paput_memo_v1_note_events_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_note_events_proto_rawDescData
 }
 
-var file_paput_memo_v1_note_events_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_paput_memo_v1_note_events_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_paput_memo_v1_note_events_proto_goTypes = []any{
-	(*NoteEvent)(nil),   // 0: paput.memo.v1.NoteEvent
-	(*NoteCreated)(nil), // 1: paput.memo.v1.NoteCreated
-	(*NoteUpdated)(nil), // 2: paput.memo.v1.NoteUpdated
-	(*NoteDeleted)(nil), // 3: paput.memo.v1.NoteDeleted
+	(*NoteEvent)(nil),             // 0: paput.memo.v1.NoteEvent
+	(*NoteCreated)(nil),           // 1: paput.memo.v1.NoteCreated
+	(*NoteUpdated)(nil),           // 2: paput.memo.v1.NoteUpdated
+	(*NoteDeleted)(nil),           // 3: paput.memo.v1.NoteDeleted
+	(*NoteImported)(nil),          // 4: paput.memo.v1.NoteImported
+	(*timestamppb.Timestamp)(nil), // 5: google.protobuf.Timestamp
 }
 var file_paput_memo_v1_note_events_proto_depIdxs = []int32{
 	1, // 0: paput.memo.v1.NoteEvent.created:type_name -> paput.memo.v1.NoteCreated
 	2, // 1: paput.memo.v1.NoteEvent.updated:type_name -> paput.memo.v1.NoteUpdated
 	3, // 2: paput.memo.v1.NoteEvent.deleted:type_name -> paput.memo.v1.NoteDeleted
-	3, // [3:3] is the sub-list for method output_type
-	3, // [3:3] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	4, // 3: paput.memo.v1.NoteEvent.imported:type_name -> paput.memo.v1.NoteImported
+	5, // 4: paput.memo.v1.NoteImported.create_time:type_name -> google.protobuf.Timestamp
+	5, // 5: paput.memo.v1.NoteImported.update_time:type_name -> google.protobuf.Timestamp
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	6, // [6:6] is the sub-list for extension type_name
+	6, // [6:6] is the sub-list for extension extendee
+	0, // [0:6] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_note_events_proto_init() }
@@ -393,6 +507,7 @@ func file_paput_memo_v1_note_events_proto_init() {
 		(*NoteEvent_Created)(nil),
 		(*NoteEvent_Updated)(nil),
 		(*NoteEvent_Deleted)(nil),
+		(*NoteEvent_Imported)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
@@ -400,7 +515,7 @@ func file_paput_memo_v1_note_events_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_note_events_proto_rawDesc), len(file_paput_memo_v1_note_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

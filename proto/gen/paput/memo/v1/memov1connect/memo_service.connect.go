@@ -83,6 +83,10 @@ const (
 	// MemoServiceGetDiscardContextProcedure is the procedure name of the MemoService's
 	// GetDiscardContext RPC.
 	MemoServiceGetDiscardContextProcedure = "/paput.memo.v1.MemoService/GetDiscardContext"
+	// MemoServiceExportAccountProcedure is the procedure name of the MemoService's ExportAccount RPC.
+	MemoServiceExportAccountProcedure = "/paput.memo.v1.MemoService/ExportAccount"
+	// MemoServiceImportAccountProcedure is the procedure name of the MemoService's ImportAccount RPC.
+	MemoServiceImportAccountProcedure = "/paput.memo.v1.MemoService/ImportAccount"
 )
 
 var (
@@ -283,6 +287,22 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	memoServiceExportAccountSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeServer,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("ExportAccount"),
+			Procedure:        MemoServiceExportAccountProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
+		}
+	})
+	memoServiceImportAccountSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("ImportAccount"),
+			Procedure:        MemoServiceImportAccountProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 )
 
 // MemoServiceClient is a client for the paput.memo.v1.MemoService service.
@@ -401,12 +421,51 @@ type MemoServiceClient interface {
 	//
 	// Errors: invalid_argument when the page token is malformed.
 	GetDiscardContext(context.Context, *v1.GetDiscardContextRequest) (*v1.GetDiscardContextResponse, error)
+	// ExportAccount gives everything that the account keeps: memos with all revisions, those in the trash among them; notes,
+	// candidates, reviewed sessions and the capture policy, in this order and always in the same order. Memos, notes and
+	// candidates are as they were when the stream began; one that was purged or deleted meanwhile may be missing, and no note
+	// names a memo that is. A stream that was cut goes on behind any record, with its cursor, however much later.
+	//
+	// Errors: invalid_argument when the cursor is malformed or another account's.
+	ExportAccount(context.Context, *v1.ExportAccountRequest) (MemoServiceExportAccountClientStream, error)
+	// ImportAccount brings records of an export, of this server or another, into the account, and texts that become memos. It
+	// is one request for some of them, not one stream for all, so that each is answered, can be sent again when the answer is
+	// lost, and passes through any proxy: what the account has already is left alone.
+	//
+	// A memo, note or candidate keeps its id, unless that is in use by another account or was purged here; it then gets another,
+	// always the same, and what names it names that. One that the account has with other content is refused, unless keep_both
+	// is set: nothing is overwritten. Nothing becomes public unless publish is set.
+	//
+	// Errors: invalid_argument when there is no record or there are too many; permission_denied when publish is set without
+	// the scope paput.publish. A bad record is reported in its own result and the rest are imported.
+	ImportAccount(context.Context, *v1.ImportAccountRequest) (*v1.ImportAccountResponse, error)
 }
 
 // NewMemoServiceClient constructs a client for the paput.memo.v1.MemoService service. Multiple
 // service clients may share a single connect.Client.
 func NewMemoServiceClient(client *connect.Client) MemoServiceClient {
 	return &memoServiceClient{client: client}
+}
+
+// MemoServiceExportAccountClientStream is the client stream for the MemoService's ExportAccount
+// RPC.
+type MemoServiceExportAccountClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s MemoServiceExportAccountClientStream) Receive() (*v1.ExportAccountResponse, error) {
+	var res v1.ExportAccountResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s MemoServiceExportAccountClientStream) Close() error {
+	return s.stream.Close()
 }
 
 // MemoServiceHandler is an implementation of the paput.memo.v1.MemoService service.
@@ -525,6 +584,24 @@ type MemoServiceHandler interface {
 	//
 	// Errors: invalid_argument when the page token is malformed.
 	GetDiscardContext(context.Context, *v1.GetDiscardContextRequest) (*v1.GetDiscardContextResponse, error)
+	// ExportAccount gives everything that the account keeps: memos with all revisions, those in the trash among them; notes,
+	// candidates, reviewed sessions and the capture policy, in this order and always in the same order. Memos, notes and
+	// candidates are as they were when the stream began; one that was purged or deleted meanwhile may be missing, and no note
+	// names a memo that is. A stream that was cut goes on behind any record, with its cursor, however much later.
+	//
+	// Errors: invalid_argument when the cursor is malformed or another account's.
+	ExportAccount(context.Context, *v1.ExportAccountRequest, MemoServiceExportAccountServerStream) error
+	// ImportAccount brings records of an export, of this server or another, into the account, and texts that become memos. It
+	// is one request for some of them, not one stream for all, so that each is answered, can be sent again when the answer is
+	// lost, and passes through any proxy: what the account has already is left alone.
+	//
+	// A memo, note or candidate keeps its id, unless that is in use by another account or was purged here; it then gets another,
+	// always the same, and what names it names that. One that the account has with other content is refused, unless keep_both
+	// is set: nothing is overwritten. Nothing becomes public unless publish is set.
+	//
+	// Errors: invalid_argument when there is no record or there are too many; permission_denied when publish is set without
+	// the scope paput.publish. A bad record is reported in its own result and the rest are imported.
+	ImportAccount(context.Context, *v1.ImportAccountRequest) (*v1.ImportAccountResponse, error)
 }
 
 // RegisterMemoServiceHandler registers svc as the paput.memo.v1.MemoService implementation on
@@ -557,7 +634,25 @@ func RegisterMemoServiceHandler(server *connect.Server, svc MemoServiceHandler) 
 		connect.Method{Spec: memoServiceGetCapturePolicySpec(), Handler: adapter.getCapturePolicy},
 		connect.Method{Spec: memoServiceUpdateCapturePolicySpec(), Handler: adapter.updateCapturePolicy},
 		connect.Method{Spec: memoServiceGetDiscardContextSpec(), Handler: adapter.getDiscardContext},
+		connect.Method{Spec: memoServiceExportAccountSpec(), Handler: adapter.exportAccount},
+		connect.Method{Spec: memoServiceImportAccountSpec(), Handler: adapter.importAccount},
 	)
+}
+
+// MemoServiceExportAccountServerStream is the server stream for the MemoService's ExportAccount
+// RPC.
+type MemoServiceExportAccountServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s MemoServiceExportAccountServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s MemoServiceExportAccountServerStream) Send(res *v1.ExportAccountResponse) error {
+	return s.stream.Send(res)
 }
 
 // UnimplementedMemoServiceHandler returns CodeUnimplemented from all methods.
@@ -661,6 +756,14 @@ func (UnimplementedMemoServiceHandler) UpdateCapturePolicy(context.Context, *v1.
 
 func (UnimplementedMemoServiceHandler) GetDiscardContext(context.Context, *v1.GetDiscardContextRequest) (*v1.GetDiscardContextResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.GetDiscardContext is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) ExportAccount(context.Context, *v1.ExportAccountRequest, MemoServiceExportAccountServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.ExportAccount is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) ImportAccount(context.Context, *v1.ImportAccountRequest) (*v1.ImportAccountResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.ImportAccount is not implemented")
 }
 
 type memoServiceClient struct {
@@ -862,6 +965,22 @@ func (c *memoServiceClient) UpdateCapturePolicy(ctx context.Context, req *v1.Upd
 func (c *memoServiceClient) GetDiscardContext(ctx context.Context, req *v1.GetDiscardContextRequest) (*v1.GetDiscardContextResponse, error) {
 	var res v1.GetDiscardContextResponse
 	if err := c.client.CallUnary(ctx, memoServiceGetDiscardContextSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) ExportAccount(ctx context.Context, req *v1.ExportAccountRequest) (MemoServiceExportAccountClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, memoServiceExportAccountSpec(), req)
+	if err != nil {
+		return MemoServiceExportAccountClientStream{}, err
+	}
+	return MemoServiceExportAccountClientStream{stream: stream}, nil
+}
+
+func (c *memoServiceClient) ImportAccount(ctx context.Context, req *v1.ImportAccountRequest) (*v1.ImportAccountResponse, error) {
+	var res v1.ImportAccountResponse
+	if err := c.client.CallUnary(ctx, memoServiceImportAccountSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -1163,6 +1282,26 @@ func (h memoServiceHandler) getDiscardContext(ctx context.Context, _ connect.Spe
 		return err
 	}
 	res, err := h.svc.GetDiscardContext(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) exportAccount(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ExportAccountRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.ExportAccount(ctx, &req, MemoServiceExportAccountServerStream{stream: stream})
+}
+
+func (h memoServiceHandler) importAccount(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.ImportAccountRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.ImportAccount(ctx, &req)
 	if err != nil {
 		return err
 	}
