@@ -47,27 +47,20 @@ func (s *Service) AddCandidates(ctx context.Context, req *memov1.AddCandidatesRe
 		p.result = result
 		proposals = append(proposals, p)
 	}
-	if len(proposals) == 0 {
-		return res, nil
-	}
 	if err := s.compare(ctx, caller, proposals); err != nil {
 		return nil, err
 	}
-	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.AddCandidatesResponse, error) {
 		for _, p := range proposals {
 			if err := add(tx, caller, p, req.GetSource(), sessionID); err != nil {
-				return err
+				return nil, err
 			}
 		}
-		if sessionID == "" {
-			return nil
+		if sessionID == "" || len(proposals) == 0 {
+			return res, nil
 		}
-		return markProcessed(tx, caller, req.GetSource(), []string{sessionID})
+		return res, markProcessed(tx, caller, req.GetSource(), []string{sessionID})
 	})
-	if err != nil {
-		return nil, err
-	}
-	return res, nil
 }
 
 // proposal checks one item and gives it an id.
@@ -136,26 +129,21 @@ func add(tx *eventlog.Tx, caller rpc.Caller, p proposal, source, sessionID strin
 func (s *Service) UpdateCandidates(ctx context.Context, req *memov1.UpdateCandidatesRequest) (*memov1.UpdateCandidatesResponse, error) {
 	caller := rpc.CallerFrom(ctx)
 	edits := req.GetCandidates()
-	res := &memov1.UpdateCandidatesResponse{}
-	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
-		res.Results = nil
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.UpdateCandidatesResponse, error) {
+		res := &memov1.UpdateCandidatesResponse{}
 		for i, edit := range edits {
 			result := &memov1.CandidateResult{Index: int32(i), Id: edit.GetId()} //nolint:gosec // at most 100
 			res.Results = append(res.Results, result)
 			after, err := amendQueued(tx, caller, edit)
 			if result.Error, err = itemError(err); err != nil {
-				return err
+				return nil, err
 			}
 			if result.GetError() == nil {
 				result.Etag = etag(after.id, after.revision)
 			}
 		}
-		return nil
+		return res, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return res, nil
 }
 
 func amendQueued(tx *eventlog.Tx, caller rpc.Caller, edit *memov1.CandidateEdit) (queued, error) {
@@ -187,26 +175,21 @@ func (s *Service) DiscardCandidates(ctx context.Context, req *memov1.DiscardCand
 	if err != nil {
 		return nil, err
 	}
-	res := &memov1.DiscardCandidatesResponse{}
-	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
-		res.Results = nil
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.DiscardCandidatesResponse, error) {
+		res := &memov1.DiscardCandidatesResponse{}
 		for i, id := range req.GetIds() {
 			result := &memov1.CandidateResult{Index: int32(i), Id: id} //nolint:gosec // at most 100
 			res.Results = append(res.Results, result)
 			after, err := discardQueued(tx, caller, id, reason)
 			if result.Error, err = itemError(err); err != nil {
-				return err
+				return nil, err
 			}
 			if result.GetError() == nil {
 				result.Etag = etag(after.id, after.revision)
 			}
 		}
-		return nil
+		return res, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return res, nil
 }
 
 func discardQueued(tx *eventlog.Tx, caller rpc.Caller, id, reason string) (queued, error) {

@@ -128,14 +128,14 @@ func (q querier) queued(c clause, order string, limit int) ([]queueRow, error) {
 func scanAll[T any](q eventlog.Querier, scan func(interface{ Scan(...any) error }) (T, error), query string, args ...any) ([]T, error) {
 	rows, err := q.Query(query, args...)
 	if err != nil {
-		return nil, fmt.Errorf("read candidates: %w", err)
+		return nil, fmt.Errorf("read the read model: %w", err)
 	}
 	defer rows.Close()
 	var out []T
 	for rows.Next() {
 		v, err := scan(rows)
 		if err != nil {
-			return nil, fmt.Errorf("read candidates: %w", err)
+			return nil, fmt.Errorf("read the read model: %w", err)
 		}
 		out = append(out, v)
 	}

@@ -20,26 +20,21 @@ func (s *Service) SaveCandidates(ctx context.Context, req *memov1.SaveCandidates
 	for i := range edits {
 		memoIDs[i] = s.newID(kindName)
 	}
-	res := &memov1.SaveCandidatesResponse{}
-	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
-		res.Results = nil
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.SaveCandidatesResponse, error) {
+		res := &memov1.SaveCandidatesResponse{}
 		for i, edit := range edits {
 			result := &memov1.SaveCandidateResult{Index: int32(i), Id: edit.GetId()} //nolint:gosec // at most 100
 			res.Results = append(res.Results, result)
 			after, err := saveQueued(tx, caller, edit, memoIDs[i])
 			if result.Error, err = itemError(err); err != nil {
-				return err
+				return nil, err
 			}
 			if result.GetError() == nil {
 				result.MemoId = after.memoID
 			}
 		}
-		return nil
+		return res, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return res, nil
 }
 
 func saveQueued(tx *eventlog.Tx, caller rpc.Caller, edit *memov1.CandidateEdit, memoID string) (queued, error) {

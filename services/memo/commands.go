@@ -41,23 +41,16 @@ func (s *Service) CreateMemos(ctx context.Context, req *memov1.CreateMemosReques
 		d.index = i
 		drafts = append(drafts, d)
 	}
-	if len(drafts) == 0 {
-		return res, nil
-	}
-	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.CreateMemosResponse, error) {
 		for _, d := range drafts {
 			memo, err := s.create(tx, caller, d)
 			if err != nil {
-				return err
+				return nil, err
 			}
 			res.Results[d.index].Memo = memo.entry()
 		}
-		return nil
+		return res, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return res, nil
 }
 
 // draft checks one item and gives it an id with this prefix.
@@ -92,49 +85,51 @@ func (s *Service) UpdateMemo(ctx context.Context, req *memov1.UpdateMemoRequest)
 	if err != nil {
 		return nil, err
 	}
-	var updated state
-	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.UpdateMemoResponse, error) {
 		records, err := tx.Load(stream(req.GetId()))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		before, err := owned(caller, fold(req.GetId(), records))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c := c
 		if c.from > len(records) {
-			return noRevision(before, c.from)
+			return nil, noRevision(before, c.from)
 		}
 		if c.from > 0 {
 			c.content = fold(req.GetId(), records[:c.from]).content
 		}
 		if c.categories, err = firstSpelling(tx, caller.AccountID, c.categories); err != nil {
-			return err
+			return nil, err
 		}
 		e, err := update(before, c, caller.Has(scopePublish))
 		if err != nil {
-			return err
+			return nil, err
 		}
-		updated, err = record(tx, caller, before, e)
-		return err
+		after, err := record(tx, caller, before, e)
+		if err != nil {
+			return nil, err
+		}
+		return &memov1.UpdateMemoResponse{Memo: s.addressed(after)}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &memov1.UpdateMemoResponse{Memo: s.addressed(updated)}, nil
 }
 
 // DeleteMemos moves memos to the trash.
 func (s *Service) DeleteMemos(ctx context.Context, req *memov1.DeleteMemosRequest) (*memov1.DeleteMemosResponse, error) {
-	results, err := s.each(ctx, req.GetIds(), always(remove))
-	return &memov1.DeleteMemosResponse{Results: results}, err
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.DeleteMemosResponse, error) {
+		results, err := each(tx, rpc.CallerFrom(ctx), req.GetIds(), always(remove))
+		return &memov1.DeleteMemosResponse{Results: results}, err
+	})
 }
 
 // RestoreMemos brings memos back from the trash.
 func (s *Service) RestoreMemos(ctx context.Context, req *memov1.RestoreMemosRequest) (*memov1.RestoreMemosResponse, error) {
-	results, err := s.each(ctx, req.GetIds(), always(restore))
-	return &memov1.RestoreMemosResponse{Results: results}, err
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.RestoreMemosResponse, error) {
+		results, err := each(tx, rpc.CallerFrom(ctx), req.GetIds(), always(restore))
+		return &memov1.RestoreMemosResponse{Results: results}, err
+	})
 }
 
 // always is a decision that refuses nothing.
@@ -142,33 +137,25 @@ func always(decide func(state) *memov1.MemoEvent) func(state) (*memov1.MemoEvent
 	return func(s state) (*memov1.MemoEvent, error) { return decide(s), nil }
 }
 
-// each decides on each memo by itself, all in one transaction.
-func (s *Service) each(ctx context.Context, ids []string, decide func(state) (*memov1.MemoEvent, error)) ([]*memov1.MemoResult, error) {
-	caller := rpc.CallerFrom(ctx)
-	if len(ids) == 0 {
-		return nil, invalid("ids is required: give 1 to 100")
-	}
+// each decides on each memo by itself.
+func each(tx *eventlog.Tx, caller rpc.Caller, ids []string, decide func(state) (*memov1.MemoEvent, error)) ([]*memov1.MemoResult, error) {
 	var results []*memov1.MemoResult
-	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
-		results = nil
-		for i, id := range ids {
-			result := &memov1.MemoResult{Index: int32(i), Id: id} //nolint:gosec // at most 100
-			results = append(results, result)
-			e, memo, err := decideOn(tx, caller, id, decide)
-			if code, ok := Codes(err); ok {
-				result.Error = &toolv1.ItemError{Code: code.String(), Message: err.Error()}
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if _, err := record(tx, caller, memo, e); err != nil {
-				return err
-			}
+	for i, id := range ids {
+		result := &memov1.MemoResult{Index: int32(i), Id: id} //nolint:gosec // at most 100
+		results = append(results, result)
+		e, memo, err := decideOn(tx, caller, id, decide)
+		if code, ok := Codes(err); ok {
+			result.Error = &toolv1.ItemError{Code: code.String(), Message: err.Error()}
+			continue
 		}
-		return nil
-	})
-	return results, err
+		if err != nil {
+			return nil, err
+		}
+		if _, err := record(tx, caller, memo, e); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
 }
 
 func decideOn(tx *eventlog.Tx, caller rpc.Caller, id string, decide func(state) (*memov1.MemoEvent, error)) (*memov1.MemoEvent, state, error) {

@@ -111,6 +111,7 @@ func Kinds() []eventlog.Kind {
 		{Name: kindNote, Event: &memov1.NoteEvent{}, Relay: "MEMO", Subject: "paput.memo.note"},
 		{Name: queueKind, Event: &memov1.CandidateEvent{}, Relay: "MEMO", Subject: "paput.memo.candidate"},
 		{Name: captureKind, Event: &memov1.CaptureEvent{}, Relay: "MEMO", Subject: "paput.memo.capture"},
+		{Name: answerKind, Event: &memov1.AnswerEvent{}},
 	}
 }
 

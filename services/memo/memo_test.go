@@ -2,6 +2,7 @@ package memo
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
@@ -48,7 +49,8 @@ func newIDs() func(string) string {
 	return func(prefix string) string { return fmt.Sprintf("%s_%08d", prefix, n.Add(1)) }
 }
 
-// people knows a caller by the token "account:client:scopes", commas between scopes.
+// people knows a caller by the token "account:client:scopes", commas between scopes. A client whose name begins with "service"
+// acts by itself, and each of its calls has another token.
 type people struct{}
 
 func (people) Authenticate(_ context.Context, token string) (rpc.Caller, error) {
@@ -56,7 +58,11 @@ func (people) Authenticate(_ context.Context, token string) (rpc.Caller, error) 
 	if len(part) != 3 {
 		return rpc.Caller{}, rpc.ErrUnauthenticated
 	}
-	return rpc.Caller{AccountID: part[0], ClientID: part[1], GrantID: "grant_" + part[1], Scopes: strings.Split(part[2], ",")}, nil
+	c := rpc.Caller{AccountID: part[0], ClientID: part[1], GrantID: "grant_" + part[1], Scopes: strings.Split(part[2], ",")}
+	if strings.HasPrefix(c.ClientID, "service") {
+		c.IsService, c.GrantID = true, "grant_"+rand.Text()
+	}
+	return c, nil
 }
 
 // world is a running service.

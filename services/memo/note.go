@@ -18,28 +18,23 @@ func (s *Service) CreateNote(ctx context.Context, req *memov1.CreateNoteRequest)
 		return nil, err
 	}
 	id := s.newID(kindNote)
-	var res *memov1.CreateNoteResponse
-	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.CreateNoteResponse, error) {
 		known, err := readKnown(tx, caller.AccountID, req.GetMemoIds())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		e, results := createNote(id, noteContent{title, req.GetMemoIds()}, known)
-		res = &memov1.CreateNoteResponse{Results: results}
+		res := &memov1.CreateNoteResponse{Results: results}
 		if e == nil {
-			return nil
+			return res, nil
 		}
 		note, err := recordNote(tx, caller, noteState{id: id}, e)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		res.Note = note.entry(len(note.memoIDs))
-		return nil
+		return res, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return res, nil
 }
 
 // UpdateNote changes a note's title or its memos.
@@ -49,30 +44,24 @@ func (s *Service) UpdateNote(ctx context.Context, req *memov1.UpdateNoteRequest)
 	if err != nil {
 		return nil, err
 	}
-	var res *memov1.UpdateNoteResponse
-	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.UpdateNoteResponse, error) {
 		note, err := loadNote(tx, caller, req.GetId())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		known, err := readKnown(tx, caller.AccountID, slices.Concat(note.memoIDs, c.wanted()))
 		if err != nil {
-			return err
+			return nil, err
 		}
 		e, results, err := updateNote(note, c, known)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if note, err = recordNote(tx, caller, note, e); err != nil {
-			return err
+			return nil, err
 		}
-		res = &memov1.UpdateNoteResponse{Note: note.entry(len(known.living(note.memoIDs))), Results: results}
-		return nil
+		return &memov1.UpdateNoteResponse{Note: note.entry(len(known.living(note.memoIDs))), Results: results}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return res, nil
 }
 
 // DeleteNote deletes a note for good.
@@ -80,18 +69,14 @@ func (s *Service) UpdateNote(ctx context.Context, req *memov1.UpdateNoteRequest)
 // BUG: the title of a deleted note stays in the log, where nobody is shown it. Nothing erases it from there.
 func (s *Service) DeleteNote(ctx context.Context, req *memov1.DeleteNoteRequest) (*memov1.DeleteNoteResponse, error) {
 	caller := rpc.CallerFrom(ctx)
-	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.DeleteNoteResponse, error) {
 		note, err := loadNote(tx, caller, req.GetId())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		_, err = recordNote(tx, caller, note, &memov1.NoteEvent{Event: &memov1.NoteEvent_Deleted{Deleted: &memov1.NoteDeleted{}}})
-		return err
+		return &memov1.DeleteNoteResponse{}, err
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &memov1.DeleteNoteResponse{}, nil
 }
 
 // loadNote gives the caller's note; ErrNotFound for one that does not exist, belongs to someone else or was deleted.

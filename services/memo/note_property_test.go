@@ -30,7 +30,7 @@ func (m *machine) mayHold(account string, asked, has []string) (ids []string) {
 
 func (m *machine) createNote() {
 	account, title, ids := m.account(), m.text("title", 1), m.ids()
-	res, err := m.CreateNote(as(m.T, account), &memov1.CreateNoteRequest{Title: title, MemoIds: ids})
+	res, err := send(m, account, &memov1.CreateNoteRequest{Title: title, MemoIds: ids}, m.CreateNote)
 	if err != nil {
 		m.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func (m *machine) changeNote() {
 	default:
 		req.Title = m.text("title", 1)
 	}
-	_, err := m.UpdateNote(as(m.T, account), req)
+	_, err := send(m, account, req, m.UpdateNote)
 	n := m.notes[id]
 	if n == nil || n.account != account {
 		if err == nil {
@@ -90,7 +90,7 @@ func (m *machine) changeNote() {
 
 func (m *machine) deleteNote() {
 	account, id := m.account(), m.noteID()
-	_, err := m.DeleteNote(as(m.T, account), &memov1.DeleteNoteRequest{Id: id})
+	_, err := send(m, account, &memov1.DeleteNoteRequest{Id: id}, m.DeleteNote)
 	mine := m.notes[id] != nil && m.notes[id].account == account
 	if (err == nil) != mine {
 		m.Fatalf("delete %s: got %v", id, err)

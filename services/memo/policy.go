@@ -81,26 +81,24 @@ func (s *Service) UpdateCapturePolicy(ctx context.Context, req *memov1.UpdateCap
 	if err := checkText("text", req.GetText()); err != nil {
 		return nil, err
 	}
-	var after policy
-	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.UpdateCapturePolicyResponse, error) {
 		before, err := readPolicy(tx, caller.AccountID)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		e, err := rewrite(before, req.GetText(), req.GetEtag())
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if err := recordCapture(tx, caller, e); err != nil {
-			return err
+			return nil, err
 		}
-		after, err = readPolicy(tx, caller.AccountID)
-		return err
+		after, err := readPolicy(tx, caller.AccountID)
+		if err != nil {
+			return nil, err
+		}
+		return &memov1.UpdateCapturePolicyResponse{Policy: after.proto()}, nil
 	})
-	if err != nil {
-		return nil, err
-	}
-	return &memov1.UpdateCapturePolicyResponse{Policy: after.proto()}, nil
 }
 
 // GetDiscardContext gives the policy and the latest discards.

@@ -46,7 +46,7 @@ func TestRandomCommands(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		m := &machine{T: r, world: newWorld(t), memos: map[string]*model{}, notes: map[string]*modelNote{}}
 		for range rapid.IntRange(1, 20).Draw(r, "commands") {
-			switch rapid.IntRange(0, 16).Draw(r, "command") {
+			switch rapid.IntRange(0, 19).Draw(r, "command") {
 			case 0, 1, 2, 3:
 				m.create()
 			case 4, 5, 6:
@@ -65,6 +65,8 @@ func TestRandomCommands(t *testing.T) {
 				m.changeNote()
 			case 15:
 				m.deleteNote()
+			case 16, 17, 18:
+				m.repeat()
 			default:
 				m.wait()
 			}
@@ -92,6 +94,7 @@ type machine struct {
 	memos map[string]*model
 	order []string // ids as created
 	notes map[string]*modelNote
+	calls []keptCall
 }
 
 func (m *machine) account() string {
@@ -118,7 +121,12 @@ func (m *machine) create() {
 	for range n {
 		drafts = append(drafts, d)
 	}
-	for i, id := range m.world.create(m.T, account, drafts...) {
+	res, err := send(m, account, &memov1.CreateMemosRequest{Memos: drafts}, m.CreateMemos)
+	if err != nil {
+		m.Fatal(err)
+	}
+	for i, r := range res.GetResults() {
+		id := r.GetMemo().GetId()
 		m.order = append(m.order, id)
 		m.memos[id] = &model{account: account, memo: &memov1.Memo{
 			Id: id, Title: drafts[i].GetTitle(), Body: drafts[i].GetBody(), Summary: drafts[i].GetSummary(), Categories: drafts[i].GetCategories(), Revision: 1,
@@ -130,7 +138,7 @@ func (m *machine) update() {
 	account, id := m.account(), m.ids()[0]
 	req := &memov1.UpdateMemoRequest{Id: id, Title: m.text("title", 1), Body: m.text("body", 0), Categories: m.categories()}
 	req.UpdateMask = &fieldmaskpb.FieldMask{Paths: []string{"title", "body", "categories"}}
-	_, err := m.UpdateMemo(as(m.T, account), req)
+	_, err := send(m, account, req, m.UpdateMemo)
 	known := m.memos[id]
 	if known == nil || known.account != account || known.memo.GetDeleteTime() != nil {
 		if err == nil {
@@ -156,7 +164,7 @@ func (m *machine) update() {
 
 func (m *machine) moveToTrash() {
 	account, ids := m.account(), m.ids()
-	if _, err := m.DeleteMemos(as(m.T, account), &memov1.DeleteMemosRequest{Ids: ids}); err != nil {
+	if _, err := send(m, account, &memov1.DeleteMemosRequest{Ids: ids}, m.DeleteMemos); err != nil {
 		m.Fatal(err)
 	}
 	for _, id := range ids {
@@ -171,7 +179,7 @@ func (m *machine) moveToTrash() {
 
 func (m *machine) moveBack() {
 	account, ids := m.account(), m.ids()
-	if _, err := m.RestoreMemos(as(m.T, account), &memov1.RestoreMemosRequest{Ids: ids}); err != nil {
+	if _, err := send(m, account, &memov1.RestoreMemosRequest{Ids: ids}, m.RestoreMemos); err != nil {
 		m.Fatal(err)
 	}
 	for _, id := range ids {
@@ -188,6 +196,10 @@ func (m *machine) wait() {
 	if err := m.service.Purge(m.Context()); err != nil {
 		m.Fatal(err)
 	}
+	if err := m.service.forgetAnswers(m.Context()); err != nil {
+		m.Fatal(err)
+	}
+	m.calls = nil
 	for id, known := range m.memos {
 		if known.memo.GetDeleteTime() != nil && m.clock.now().Sub(known.trashed) > trashTime {
 			delete(m.memos, id)
@@ -211,7 +223,7 @@ func (m *machine) publish() {
 
 func (m *machine) unpublish() {
 	account, ids := m.account(), m.ids()
-	if _, err := m.UnpublishMemos(as(m.T, account), &memov1.UnpublishMemosRequest{Ids: ids}); err != nil {
+	if _, err := send(m, account, &memov1.UnpublishMemosRequest{Ids: ids}, m.UnpublishMemos); err != nil {
 		m.Fatal(err)
 	}
 	for _, id := range ids {
@@ -360,7 +372,7 @@ func (m *machine) having(account, query string, pass func(*memov1.Memo) bool) []
 func (m *machine) dump(tb testing.TB) map[string][]string {
 	tb.Helper()
 	tables := map[string][]string{}
-	for _, table := range []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "notes", "note_memos"} {
+	for _, table := range []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "notes", "note_memos", "memo_answers"} {
 		tables[table] = m.dumpTable(tb, table)
 	}
 	return tables

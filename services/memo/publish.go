@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
+	"github.com/paput/paput/services/eventlog"
+	"github.com/paput/paput/services/rpc"
 )
 
 // scopePublish is what a caller needs to make a memo public, or to change one that is.
@@ -14,25 +16,29 @@ const scopePublish = "paput.publish"
 
 // PublishMemos makes memos public.
 func (s *Service) PublishMemos(ctx context.Context, req *memov1.PublishMemosRequest) (*memov1.PublishMemosResponse, error) {
-	results, err := s.each(ctx, req.GetIds(), publish)
-	if err != nil {
-		return nil, err
-	}
-	res := &memov1.PublishMemosResponse{}
-	for _, r := range results {
-		result := &memov1.PublishMemoResult{Index: r.GetIndex(), Id: r.GetId(), Error: r.GetError()}
-		if r.GetError() == nil {
-			result.PublicUrl = s.address(r.GetId())
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.PublishMemosResponse, error) {
+		results, err := each(tx, rpc.CallerFrom(ctx), req.GetIds(), publish)
+		if err != nil {
+			return nil, err
 		}
-		res.Results = append(res.Results, result)
-	}
-	return res, nil
+		res := &memov1.PublishMemosResponse{}
+		for _, r := range results {
+			result := &memov1.PublishMemoResult{Index: r.GetIndex(), Id: r.GetId(), Error: r.GetError()}
+			if r.GetError() == nil {
+				result.PublicUrl = s.address(r.GetId())
+			}
+			res.Results = append(res.Results, result)
+		}
+		return res, nil
+	})
 }
 
 // UnpublishMemos makes memos private.
 func (s *Service) UnpublishMemos(ctx context.Context, req *memov1.UnpublishMemosRequest) (*memov1.UnpublishMemosResponse, error) {
-	results, err := s.each(ctx, req.GetIds(), always(unpublish))
-	return &memov1.UnpublishMemosResponse{Results: results}, err
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.UnpublishMemosResponse, error) {
+		results, err := each(tx, rpc.CallerFrom(ctx), req.GetIds(), always(unpublish))
+		return &memov1.UnpublishMemosResponse{Results: results}, err
+	})
 }
 
 // GetPublicMemo gives a public memo to whoever asks.

@@ -17,13 +17,16 @@ const (
 	purgeBatch = 50 // memos in one transaction, so that others get their turn
 )
 
-// Run purges the trash from time to time, until ctx is done. Trouble is logged and does not end it.
+// Run purges the trash and forgets old answers from time to time, until ctx is done. Trouble is logged and does not end it.
 func (s *Service) Run(ctx context.Context) error {
 	ticker := time.NewTicker(purgeEvery)
 	defer ticker.Stop()
 	for {
 		if err := s.Purge(ctx); err != nil && ctx.Err() == nil {
 			s.logger.ErrorContext(ctx, "trash not purged", "error", err)
+		}
+		if err := s.forgetAnswers(ctx); err != nil && ctx.Err() == nil {
+			s.logger.ErrorContext(ctx, "answers not forgotten", "error", err)
 		}
 		select {
 		case <-ctx.Done():

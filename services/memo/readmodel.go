@@ -105,6 +105,13 @@ func Projections() []eventlog.Projection {
 		Schema:  captureSchema,
 		Tables:  []string{"capture_policies", "capture_sessions"},
 		Apply:   projectCapture,
+	}, {
+		Name:    "answers",
+		Version: 1,
+		Kinds:   []string{answerKind},
+		Schema:  answerSchema,
+		Tables:  []string{"memo_answers"},
+		Apply:   projectAnswer,
 	}}
 }
 

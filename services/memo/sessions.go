@@ -48,14 +48,9 @@ func (s *Service) MarkProcessedSessions(ctx context.Context, req *memov1.MarkPro
 		}
 		ids = append(ids, id)
 	}
-	if len(ids) == 0 {
-		return res, nil
-	}
-	err := s.log.Do(ctx, func(tx *eventlog.Tx) error { return markProcessed(tx, caller, req.GetSource(), ids) })
-	if err != nil {
-		return nil, err
-	}
-	return res, nil
+	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.MarkProcessedSessionsResponse, error) {
+		return res, markProcessed(tx, caller, req.GetSource(), ids)
+	})
 }
 
 // markProcessed records the sessions that were not reviewed before.

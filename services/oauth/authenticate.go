@@ -66,9 +66,10 @@ func (s *Server) findCaller(ctx context.Context, hash []byte) (remembered, error
 	var c rpc.Caller
 	var scopes string
 	var expires int64
-	err := s.log.DB().QueryRowContext(ctx, `SELECT g.account_id, g.client_id, g.id, g.resource, t.scopes, t.expires_at
+	err := s.log.DB().QueryRowContext(ctx, `SELECT g.account_id, g.client_id, g.id, g.resource, t.scopes, t.expires_at,
+			EXISTS (SELECT 1 FROM oauth_service_grants s WHERE s.expires_at = g.expires_at AND s.grant_id = g.id)
 		FROM oauth_access_tokens t JOIN oauth_grants g ON g.id = t.grant_id WHERE t.hash = ? AND g.revoked = 0`, hash).
-		Scan(&c.AccountID, &c.ClientID, &c.GrantID, &c.Resource, &scopes, &expires)
+		Scan(&c.AccountID, &c.ClientID, &c.GrantID, &c.Resource, &scopes, &expires, &c.IsService)
 	if err != nil {
 		return remembered{}, absent("find the access token", err)
 	}

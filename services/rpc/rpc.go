@@ -35,6 +35,8 @@ type Caller struct {
 	AccountID string
 	ClientID  string
 	GrantID   string
+	// IsService says that the client acts by itself (RFC 6749, section 4.4): each of its tokens has a grant of its own.
+	IsService bool
 	// Scopes are the scopes granted, without those that they imply.
 	Scopes []string
 	// Resource is what the token is bound to (RFC 8707).

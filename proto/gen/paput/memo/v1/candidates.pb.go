@@ -415,9 +415,11 @@ type AddCandidatesRequest struct {
 	Source string `protobuf:"bytes,2,opt,name=source,proto3" json:"source,omitempty"`
 	// The session that they were found in, by the source's name for it. It counts as processed afterwards, unless every
 	// item was refused as invalid.
-	SessionId     string `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SessionId string `protobuf:"bytes,3,opt,name=session_id,json=sessionId,proto3" json:"session_id,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *AddCandidatesRequest) Reset() {
@@ -467,6 +469,13 @@ func (x *AddCandidatesRequest) GetSource() string {
 func (x *AddCandidatesRequest) GetSessionId() string {
 	if x != nil {
 		return x.SessionId
+	}
+	return ""
+}
+
+func (x *AddCandidatesRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
 	}
 	return ""
 }
@@ -868,9 +877,11 @@ func (x *CandidateEdit) GetUpdateMask() *fieldmaskpb.FieldMask {
 type UpdateCandidatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 100 candidates, each with what to change.
-	Candidates    []*CandidateEdit `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Candidates []*CandidateEdit `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *UpdateCandidatesRequest) Reset() {
@@ -908,6 +919,13 @@ func (x *UpdateCandidatesRequest) GetCandidates() []*CandidateEdit {
 		return x.Candidates
 	}
 	return nil
+}
+
+func (x *UpdateCandidatesRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // UpdateCandidatesResponse has one result for each item of the request, in its order.
@@ -1035,9 +1053,11 @@ type DiscardCandidatesRequest struct {
 	// 1 to 100 ids.
 	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
 	// Why, on one line; the same for all of them.
-	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Reason string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DiscardCandidatesRequest) Reset() {
@@ -1080,6 +1100,13 @@ func (x *DiscardCandidatesRequest) GetIds() []string {
 func (x *DiscardCandidatesRequest) GetReason() string {
 	if x != nil {
 		return x.Reason
+	}
+	return ""
+}
+
+func (x *DiscardCandidatesRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
 	}
 	return ""
 }
@@ -1134,9 +1161,11 @@ func (x *DiscardCandidatesResponse) GetResults() []*CandidateResult {
 type SaveCandidatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 100 candidates, each with what to change before it is saved, if anything.
-	Candidates    []*CandidateEdit `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Candidates []*CandidateEdit `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *SaveCandidatesRequest) Reset() {
@@ -1174,6 +1203,13 @@ func (x *SaveCandidatesRequest) GetCandidates() []*CandidateEdit {
 		return x.Candidates
 	}
 	return nil
+}
+
+func (x *SaveCandidatesRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // SaveCandidatesResponse has one result for each item of the request, in its order.
@@ -1357,7 +1393,7 @@ const file_paput_memo_v1_candidates_proto_rawDesc = "" +
 	"confidence\x18\b \x01(\x01B\x1b\xb2\xbb\x18\x17\n" +
 	"\x11How sure you are.0\x008\x01H\x00R\n" +
 	"confidence\x88\x01\x01B\r\n" +
-	"\v_confidence\"\x85\x02\n" +
+	"\v_confidence\"\xb9\x02\n" +
 	"\x14AddCandidatesRequest\x12U\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1d.paput.memo.v1.CandidateDraftB\x16\xb2\xbb\x18\x12\n" +
@@ -1368,7 +1404,8 @@ const file_paput_memo_v1_candidates_proto_rawDesc = "" +
 	"\x04You.\x10\x01*\x06claude*\x05codex*\tclaude-ai*\achatgpt*\x05otherR\x06source\x12F\n" +
 	"\n" +
 	"session_id\x18\x03 \x01(\tB'\xb2\xbb\x18#\n" +
-	"\x1eCounts as reviewed afterwards.\x18\xc8\x01R\tsessionId\"T\n" +
+	"\x1eCounts as reviewed afterwards.\x18\xc8\x01R\tsessionId\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"T\n" +
 	"\x15AddCandidatesResponse\x12;\n" +
 	"\aresults\x18\x01 \x03(\v2!.paput.memo.v1.AddCandidateResultR\aresults\"\xce\x01\n" +
 	"\x12AddCandidateResult\x12\x14\n" +
@@ -1414,31 +1451,34 @@ const file_paput_memo_v1_candidates_proto_rawDesc = "" +
 	"\bprojects\x18\b \x03(\tB\n" +
 	"\xb2\xbb\x18\x06\x18d \x14H\x01R\bprojects\x12C\n" +
 	"\vupdate_mask\x18\t \x01(\v2\x1a.google.protobuf.FieldMaskB\x06\xb2\xbb\x18\x02H\x01R\n" +
-	"updateMask\"{\n" +
+	"updateMask\"\xaf\x01\n" +
 	"\x17UpdateCandidatesRequest\x12`\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1c.paput.memo.v1.CandidateEditB\"\xb2\xbb\x18\x1e\n" +
 	"\x16Each with its changes.\x10\x01 d@\x01R\n" +
-	"candidates\"T\n" +
+	"candidates\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"T\n" +
 	"\x18UpdateCandidatesResponse\x128\n" +
 	"\aresults\x18\x01 \x03(\v2\x1e.paput.memo.v1.CandidateResultR\aresults\"\x83\x01\n" +
 	"\x0fCandidateResult\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1a\n" +
 	"\x04etag\x18\x03 \x01(\tB\x06\xb2\xbb\x18\x02H\x01R\x04etag\x12.\n" +
-	"\x05error\x18\x04 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\x8b\x01\n" +
+	"\x05error\x18\x04 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\xbf\x01\n" +
 	"\x18DiscardCandidatesRequest\x12,\n" +
 	"\x03ids\x18\x01 \x03(\tB\x1a\xb2\xbb\x18\x16\n" +
 	"\x0eCandidate ids.\x10\x01\x18@ dR\x03ids\x12A\n" +
 	"\x06reason\x18\x02 \x01(\tB)\xb2\xbb\x18%\n" +
-	" Why; a policy is learnt from it.\x18\xf4\x03R\x06reason\"U\n" +
+	" Why; a policy is learnt from it.\x18\xf4\x03R\x06reason\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"U\n" +
 	"\x19DiscardCandidatesResponse\x128\n" +
-	"\aresults\x18\x01 \x03(\v2\x1e.paput.memo.v1.CandidateResultR\aresults\"\x81\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x1e.paput.memo.v1.CandidateResultR\aresults\"\xb5\x01\n" +
 	"\x15SaveCandidatesRequest\x12h\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1c.paput.memo.v1.CandidateEditB*\xb2\xbb\x18&\n" +
 	"\x1eAn id alone saves it as it is.\x10\x01 d@\x01R\n" +
-	"candidates\"V\n" +
+	"candidates\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"V\n" +
 	"\x16SaveCandidatesResponse\x12<\n" +
 	"\aresults\x18\x01 \x03(\v2\".paput.memo.v1.SaveCandidateResultR\aresults\"\x84\x01\n" +
 	"\x13SaveCandidateResult\x12\x14\n" +

@@ -221,9 +221,11 @@ type MarkProcessedSessionsRequest struct {
 	// Where they come from.
 	Source string `protobuf:"bytes,1,opt,name=source,proto3" json:"source,omitempty"`
 	// 1 to 100 of the source's names for them.
-	SessionIds    []string `protobuf:"bytes,2,rep,name=session_ids,json=sessionIds,proto3" json:"session_ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	SessionIds []string `protobuf:"bytes,2,rep,name=session_ids,json=sessionIds,proto3" json:"session_ids,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *MarkProcessedSessionsRequest) Reset() {
@@ -268,6 +270,13 @@ func (x *MarkProcessedSessionsRequest) GetSessionIds() []string {
 		return x.SessionIds
 	}
 	return nil
+}
+
+func (x *MarkProcessedSessionsRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // MarkProcessedSessionsResponse has one result for each session, in order.
@@ -533,9 +542,11 @@ type UpdateCapturePolicyRequest struct {
 	// The text, whole. Present and empty, it leaves the account without a policy.
 	Text *string `protobuf:"bytes,1,opt,name=text,proto3,oneof" json:"text,omitempty"`
 	// The etag that the policy must still have; empty means whatever it has.
-	Etag          string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Etag string `protobuf:"bytes,2,opt,name=etag,proto3" json:"etag,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *UpdateCapturePolicyRequest) Reset() {
@@ -578,6 +589,13 @@ func (x *UpdateCapturePolicyRequest) GetText() string {
 func (x *UpdateCapturePolicyRequest) GetEtag() string {
 	if x != nil {
 		return x.Etag
+	}
+	return ""
+}
+
+func (x *UpdateCapturePolicyRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
 	}
 	return ""
 }
@@ -869,13 +887,14 @@ const file_paput_memo_v1_capture_proto_rawDesc = "" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\x1d\n" +
 	"\n" +
 	"session_id\x18\x02 \x01(\tR\tsessionId\x12=\n" +
-	"\fprocess_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vprocessTime\"\xbd\x01\n" +
+	"\fprocess_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vprocessTime\"\xf1\x01\n" +
 	"\x1cMarkProcessedSessionsRequest\x12_\n" +
 	"\x06source\x18\x01 \x01(\tBG\xb2\xbb\x18C\n" +
 	"\x15Where they come from.\x10\x01*\x06claude*\x05codex*\tclaude-ai*\achatgpt*\x05otherR\x06source\x12<\n" +
 	"\vsession_ids\x18\x02 \x03(\tB\x1b\xb2\xbb\x18\x17\n" +
 	"\fSession ids.\x10\x01\x18\xc8\x01 d@\x01R\n" +
-	"sessionIds\"[\n" +
+	"sessionIds\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"[\n" +
 	"\x1dMarkProcessedSessionsResponse\x12:\n" +
 	"\aresults\x18\x01 \x03(\v2 .paput.memo.v1.MarkSessionResultR\aresults\"Y\n" +
 	"\x11MarkSessionResult\x12\x14\n" +
@@ -889,12 +908,13 @@ const file_paput_memo_v1_capture_proto_rawDesc = "" +
 	"updateTime\"\x19\n" +
 	"\x17GetCapturePolicyRequest\"P\n" +
 	"\x18GetCapturePolicyResponse\x124\n" +
-	"\x06policy\x18\x01 \x01(\v2\x1c.paput.memo.v1.CapturePolicyR\x06policy\"\xa8\x01\n" +
+	"\x06policy\x18\x01 \x01(\v2\x1c.paput.memo.v1.CapturePolicyR\x06policy\"\xdc\x01\n" +
 	"\x1aUpdateCapturePolicyRequest\x12P\n" +
 	"\x04text\x18\x01 \x01(\tB7\xb2\xbb\x183\n" +
 	"+Markdown, whole: what to keep and what not.\x10\x01\x18\xa0\x9c\x01H\x00R\x04text\x88\x01\x01\x12/\n" +
 	"\x04etag\x18\x02 \x01(\tB\x1b\xb2\xbb\x18\x17\n" +
-	"\x13The etag last seen.\x18dR\x04etagB\a\n" +
+	"\x13The etag last seen.\x18dR\x04etag\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKeyB\a\n" +
 	"\x05_text\"S\n" +
 	"\x1bUpdateCapturePolicyResponse\x124\n" +
 	"\x06policy\x18\x01 \x01(\v2\x1c.paput.memo.v1.CapturePolicyR\x06policy\"m\n" +

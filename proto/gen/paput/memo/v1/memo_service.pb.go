@@ -293,9 +293,11 @@ func (x *MemoDraft) GetCreateTime() *timestamppb.Timestamp {
 type CreateMemosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 100 memos.
-	Memos         []*MemoDraft `protobuf:"bytes,1,rep,name=memos,proto3" json:"memos,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Memos []*MemoDraft `protobuf:"bytes,1,rep,name=memos,proto3" json:"memos,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CreateMemosRequest) Reset() {
@@ -333,6 +335,13 @@ func (x *CreateMemosRequest) GetMemos() []*MemoDraft {
 		return x.Memos
 	}
 	return nil
+}
+
+func (x *CreateMemosRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // CreateMemosResponse has one result for each item of the request, in its order.
@@ -868,9 +877,11 @@ type UpdateMemoRequest struct {
 	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,9,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
 	// Give every field the value that it had at this earlier revision, from 1; 0 means that the fields above say what
 	// changes. With it, no field but id and etag may be given.
-	FromRevision  int32 `protobuf:"varint,10,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	FromRevision int32 `protobuf:"varint,10,opt,name=from_revision,json=fromRevision,proto3" json:"from_revision,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *UpdateMemoRequest) Reset() {
@@ -973,6 +984,13 @@ func (x *UpdateMemoRequest) GetFromRevision() int32 {
 	return 0
 }
 
+func (x *UpdateMemoRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
 // UpdateMemoResponse has the memo after the change.
 type UpdateMemoResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1023,9 +1041,11 @@ func (x *UpdateMemoResponse) GetMemo() *Memo {
 type DeleteMemosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 100 ids.
-	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DeleteMemosRequest) Reset() {
@@ -1063,6 +1083,13 @@ func (x *DeleteMemosRequest) GetIds() []string {
 		return x.Ids
 	}
 	return nil
+}
+
+func (x *DeleteMemosRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // DeleteMemosResponse has one result for each id, in order.
@@ -1115,9 +1142,11 @@ func (x *DeleteMemosResponse) GetResults() []*MemoResult {
 type RestoreMemosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 100 ids.
-	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *RestoreMemosRequest) Reset() {
@@ -1155,6 +1184,13 @@ func (x *RestoreMemosRequest) GetIds() []string {
 		return x.Ids
 	}
 	return nil
+}
+
+func (x *RestoreMemosRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // RestoreMemosResponse has one result for each id, in order.
@@ -1271,9 +1307,11 @@ func (x *MemoResult) GetError() *v1.ItemError {
 type PublishMemosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 100 ids.
-	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *PublishMemosRequest) Reset() {
@@ -1311,6 +1349,13 @@ func (x *PublishMemosRequest) GetIds() []string {
 		return x.Ids
 	}
 	return nil
+}
+
+func (x *PublishMemosRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // PublishMemosResponse has one result for each id, in order.
@@ -1436,9 +1481,11 @@ func (x *PublishMemoResult) GetError() *v1.ItemError {
 type UnpublishMemosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 100 ids.
-	Ids           []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Ids []string `protobuf:"bytes,1,rep,name=ids,proto3" json:"ids,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *UnpublishMemosRequest) Reset() {
@@ -1476,6 +1523,13 @@ func (x *UnpublishMemosRequest) GetIds() []string {
 		return x.Ids
 	}
 	return nil
+}
+
+func (x *UnpublishMemosRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // UnpublishMemosResponse has one result for each id, in order.
@@ -2028,10 +2082,12 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"$Names of the projects it belongs to.\x18d \x14R\bprojects\x12q\n" +
 	"\vcreate_time\x18\a \x01(\v2\x1a.google.protobuf.TimestampB4\xb2\xbb\x180\n" +
 	".When the work happened (RFC 3339), if not now.R\n" +
-	"createTime\"f\n" +
+	"createTime\"\xd8\x01\n" +
 	"\x12CreateMemosRequest\x12P\n" +
 	"\x05memos\x18\x01 \x03(\v2\x18.paput.memo.v1.MemoDraftB \xb2\xbb\x18\x1c\n" +
-	"\x14The memos to create.\x10\x01 d@\x01R\x05memos\"P\n" +
+	"\x14The memos to create.\x10\x01 d@\x01R\x05memos\x12p\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tBG\xb2\xbb\x18C\n" +
+	">Any name for this call: a retry with it gets the first answer.\x18\x80\x01R\x0eidempotencyKey\"P\n" +
 	"\x13CreateMemosResponse\x129\n" +
 	"\aresults\x18\x01 \x03(\v2\x1f.paput.memo.v1.CreateMemoResultR\aresults\"\x86\x01\n" +
 	"\x10CreateMemoResult\x12\x14\n" +
@@ -2102,7 +2158,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"missingIds\x12&\n" +
 	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\x12\x1f\n" +
 	"\vsearch_mode\x18\x05 \x01(\tR\n" +
-	"searchMode\"\xcc\x06\n" +
+	"searchMode\"\x80\a\n" +
 	"\x11UpdateMemoRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
 	"\x0eThe memo's id.\x10\x01\x18@R\x02id\x12d\n" +
@@ -2127,27 +2183,31 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"updateMask\x12\x84\x01\n" +
 	"\rfrom_revision\x18\n" +
 	" \x01(\x05B_\xb2\xbb\x18[\n" +
-	"WBring the whole memo back as it was at this earlier revision, and give no other change.0\x00R\ffromRevision\"=\n" +
+	"WBring the whole memo back as it was at this earlier revision, and give no other change.0\x00R\ffromRevision\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"=\n" +
 	"\x12UpdateMemoResponse\x12'\n" +
-	"\x04memo\x18\x01 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\"S\n" +
+	"\x04memo\x18\x01 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\"\x87\x01\n" +
 	"\x12DeleteMemosRequest\x12=\n" +
 	"\x03ids\x18\x01 \x03(\tB+\xb2\xbb\x18'\n" +
-	"\x1fThe ids of the memos to delete.\x10\x01\x18@ dR\x03ids\"J\n" +
+	"\x1fThe ids of the memos to delete.\x10\x01\x18@ dR\x03ids\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"J\n" +
 	"\x13DeleteMemosResponse\x123\n" +
-	"\aresults\x18\x01 \x03(\v2\x19.paput.memo.v1.MemoResultR\aresults\"U\n" +
+	"\aresults\x18\x01 \x03(\v2\x19.paput.memo.v1.MemoResultR\aresults\"\x89\x01\n" +
 	"\x13RestoreMemosRequest\x12>\n" +
 	"\x03ids\x18\x01 \x03(\tB,\xb2\xbb\x18(\n" +
-	" The ids of the memos to restore.\x10\x01\x18@ dR\x03ids\"K\n" +
+	" The ids of the memos to restore.\x10\x01\x18@ dR\x03ids\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"K\n" +
 	"\x14RestoreMemosResponse\x123\n" +
 	"\aresults\x18\x01 \x03(\v2\x19.paput.memo.v1.MemoResultR\aresults\"b\n" +
 	"\n" +
 	"MemoResult\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12.\n" +
-	"\x05error\x18\x03 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"Y\n" +
+	"\x05error\x18\x03 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\x8d\x01\n" +
 	"\x13PublishMemosRequest\x12B\n" +
 	"\x03ids\x18\x01 \x03(\tB0\xb2\xbb\x18,\n" +
-	"$The ids of the memos to make public.\x10\x01\x18@ dR\x03ids\"R\n" +
+	"$The ids of the memos to make public.\x10\x01\x18@ dR\x03ids\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"R\n" +
 	"\x14PublishMemosResponse\x12:\n" +
 	"\aresults\x18\x01 \x03(\v2 .paput.memo.v1.PublishMemoResultR\aresults\"\x88\x01\n" +
 	"\x11PublishMemoResult\x12\x14\n" +
@@ -2155,10 +2215,11 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12\x1d\n" +
 	"\n" +
 	"public_url\x18\x03 \x01(\tR\tpublicUrl\x12.\n" +
-	"\x05error\x18\x04 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\\\n" +
+	"\x05error\x18\x04 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\x90\x01\n" +
 	"\x15UnpublishMemosRequest\x12C\n" +
 	"\x03ids\x18\x01 \x03(\tB1\xb2\xbb\x18-\n" +
-	"%The ids of the memos to make private.\x10\x01\x18@ dR\x03ids\"M\n" +
+	"%The ids of the memos to make private.\x10\x01\x18@ dR\x03ids\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"M\n" +
 	"\x16UnpublishMemosResponse\x123\n" +
 	"\aresults\x18\x01 \x03(\v2\x19.paput.memo.v1.MemoResultR\aresults\"0\n" +
 	"\x14GetPublicMemoRequest\x12\x18\n" +

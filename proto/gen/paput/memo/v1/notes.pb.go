@@ -276,9 +276,11 @@ type CreateNoteRequest struct {
 	// The note's title.
 	Title string `protobuf:"bytes,1,opt,name=title,proto3" json:"title,omitempty"`
 	// The memos to be in it, in this order; one that is named again keeps its first place.
-	MemoIds       []string `protobuf:"bytes,2,rep,name=memo_ids,json=memoIds,proto3" json:"memo_ids,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	MemoIds []string `protobuf:"bytes,2,rep,name=memo_ids,json=memoIds,proto3" json:"memo_ids,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CreateNoteRequest) Reset() {
@@ -323,6 +325,13 @@ func (x *CreateNoteRequest) GetMemoIds() []string {
 		return x.MemoIds
 	}
 	return nil
+}
+
+func (x *CreateNoteRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
 }
 
 // CreateNoteResponse has the note and one result for each memo id of the request, in its order.
@@ -644,9 +653,11 @@ type UpdateNoteRequest struct {
 	RemoveMemoIds []string `protobuf:"bytes,6,rep,name=remove_memo_ids,json=removeMemoIds,proto3" json:"remove_memo_ids,omitempty"`
 	// Which fields to change, by name; absent means those that are not empty (AIP-134). A tool call needs none: the
 	// arguments that are present are changed.
-	UpdateMask    *fieldmaskpb.FieldMask `protobuf:"bytes,7,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateMask *fieldmaskpb.FieldMask `protobuf:"bytes,7,opt,name=update_mask,json=updateMask,proto3" json:"update_mask,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *UpdateNoteRequest) Reset() {
@@ -728,6 +739,13 @@ func (x *UpdateNoteRequest) GetUpdateMask() *fieldmaskpb.FieldMask {
 	return nil
 }
 
+func (x *UpdateNoteRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
 // UpdateNoteResponse has the note after the change and one result for each memo that was to be in it.
 type UpdateNoteResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -787,9 +805,11 @@ func (x *UpdateNoteResponse) GetResults() []*NoteMemoResult {
 type DeleteNoteRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The note.
-	Id            string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Id string `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *DeleteNoteRequest) Reset() {
@@ -825,6 +845,13 @@ func (*DeleteNoteRequest) Descriptor() ([]byte, []int) {
 func (x *DeleteNoteRequest) GetId() string {
 	if x != nil {
 		return x.Id
+	}
+	return ""
+}
+
+func (x *DeleteNoteRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
 	}
 	return ""
 }
@@ -892,12 +919,13 @@ const file_paput_memo_v1_notes_proto_rawDesc = "" +
 	"\x0eNoteMemoResult\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12\x0e\n" +
 	"\x02id\x18\x02 \x01(\tR\x02id\x12.\n" +
-	"\x05error\x18\x03 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\x9b\x01\n" +
+	"\x05error\x18\x03 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\xcf\x01\n" +
 	"\x11CreateNoteRequest\x12?\n" +
 	"\x05title\x18\x01 \x01(\tB)\xb2\xbb\x18%\n" +
 	"\x1eA specific title, on one line.\x10\x01\x18\xc8\x01R\x05title\x12E\n" +
 	"\bmemo_ids\x18\x02 \x03(\tB*\xb2\xbb\x18&\n" +
-	"\x1fThe ids of its memos, in order.\x18@ \xf4\x03R\amemoIds\"{\n" +
+	"\x1fThe ids of its memos, in order.\x18@ \xf4\x03R\amemoIds\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"{\n" +
 	"\x12CreateNoteResponse\x12,\n" +
 	"\x04note\x18\x01 \x01(\v2\x18.paput.memo.v1.NoteEntryR\x04note\x127\n" +
 	"\aresults\x18\x02 \x03(\v2\x1d.paput.memo.v1.NoteMemoResultR\aresults\"\xb2\x02\n" +
@@ -923,7 +951,7 @@ const file_paput_memo_v1_notes_proto_rawDesc = "" +
 	"\x0fGetNoteResponse\x12,\n" +
 	"\x04note\x18\x01 \x01(\v2\x18.paput.memo.v1.NoteEntryR\x04note\x12-\n" +
 	"\x05memos\x18\x02 \x03(\v2\x17.paput.memo.v1.NoteMemoR\x05memos\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\x88\x04\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xbc\x04\n" +
 	"\x11UpdateNoteRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
 	"\x0eThe note's id.\x10\x01\x18@R\x02id\x12V\n" +
@@ -939,13 +967,15 @@ const file_paput_memo_v1_notes_proto_rawDesc = "" +
 	"\x0fremove_memo_ids\x18\x06 \x03(\tB\x1d\xb2\xbb\x18\x19\n" +
 	"\x12Memos to take out.\x18@ \xf4\x03R\rremoveMemoIds\x12C\n" +
 	"\vupdate_mask\x18\a \x01(\v2\x1a.google.protobuf.FieldMaskB\x06\xb2\xbb\x18\x02H\x01R\n" +
-	"updateMask\"{\n" +
+	"updateMask\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"{\n" +
 	"\x12UpdateNoteResponse\x12,\n" +
 	"\x04note\x18\x01 \x01(\v2\x18.paput.memo.v1.NoteEntryR\x04note\x127\n" +
-	"\aresults\x18\x02 \x03(\v2\x1d.paput.memo.v1.NoteMemoResultR\aresults\"=\n" +
+	"\aresults\x18\x02 \x03(\v2\x1d.paput.memo.v1.NoteMemoResultR\aresults\"q\n" +
 	"\x11DeleteNoteRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
-	"\x0eThe note's id.\x10\x01\x18@R\x02id\"\x14\n" +
+	"\x0eThe note's id.\x10\x01\x18@R\x02id\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"\x14\n" +
 	"\x12DeleteNoteResponseB\xac\x01\n" +
 	"\x11com.paput.memo.v1B\n" +
 	"NotesProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
