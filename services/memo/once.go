@@ -23,7 +23,7 @@ const (
 	answerKind = "answer"
 	// answerTime is how long an answer is given again.
 	answerTime  = 24 * time.Hour
-	forgetBatch = 500 // answers in one transaction, or a few more of the same millisecond
+	forgetBatch = 100 // answers in one transaction, or a few more of the same millisecond
 )
 
 // answerSchema tells which answers are to be forgotten and when. The answers are in the log alone.
@@ -170,15 +170,22 @@ func (s *Service) forgetAnswers(ctx context.Context) error {
 	return nil
 }
 
-// forgetOldest forgets a batch of the oldest answers whose time is over and says whether there may be more.
-//
-// BUG: what the answers said stays in the log, where nobody is shown it. Nothing erases it from there.
+// forgetOldest forgets a batch of the oldest answers whose time is over, in the log too, and says whether there may be more.
 func forgetOldest(tx *eventlog.Tx) (more bool, err error) {
 	var n, until int64
 	err = tx.QueryRow("SELECT count(*), coalesce(max(kept_time), 0) FROM (SELECT kept_time FROM memo_answers WHERE kept_time <= ? ORDER BY kept_time LIMIT ?)",
 		tx.Now().Add(-answerTime).UnixMilli(), forgetBatch).Scan(&n, &until)
 	if err != nil || n == 0 {
 		return false, err
+	}
+	streams, err := scanAll(tx, scanID, "SELECT stream FROM memo_answers WHERE kept_time <= ?", until)
+	if err != nil {
+		return false, err
+	}
+	for _, stream := range streams {
+		if err := tx.Redact(stream); err != nil {
+			return false, err
+		}
 	}
 	return n == forgetBatch, tx.Append(answerKind+"/forgotten", &memov1.AnswerEvent{Event: &memov1.AnswerEvent_Forgotten{Forgotten: &memov1.AnswersForgotten{
 		KeptUntil: timestamppb.New(fromMillis(until)),
