@@ -60,7 +60,7 @@ func (s *Server) appendCall(ctx context.Context, dst []byte, t *tool, arguments 
 	}
 	response := t.response.New()
 	if err := s.invoke(ctx, t, request, response, c); err != nil {
-		text, err := s.explain(ctx, t, err, c)
+		text, err := s.explain(ctx, t.name, err, c)
 		if err != nil {
 			return dst, err
 		}
@@ -74,18 +74,24 @@ func (s *Server) appendCall(ctx context.Context, dst []byte, t *tool, arguments 
 	return dst, nil
 }
 
-func (s *Server) invoke(ctx context.Context, t *tool, request, response protoreflect.Message, c *caller) error {
+// as returns the context of an RPC that is made with the caller's own token.
+func (s *Server) as(ctx context.Context, c *caller) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
-	defer cancel()
 	ctx, info := connect.NewClientContext(ctx)
 	if c.bearer != "" {
 		info.RequestHeader().Set("Authorization", "Bearer "+c.bearer)
 	}
+	return ctx, cancel
+}
+
+func (s *Server) invoke(ctx context.Context, t *tool, request, response protoreflect.Message, c *caller) error {
+	ctx, cancel := s.as(ctx, c)
+	defer cancel()
 	return s.client.CallUnary(ctx, t.spec, request.Interface(), response.Interface())
 }
 
-// explain turns the error of an RPC into a sentence for the model, or into an error that the transport must answer.
-func (s *Server) explain(ctx context.Context, t *tool, err error, c *caller) (string, error) {
+// explain turns the error of an RPC, which was made for what, into a sentence for the model, or into an error that the transport must answer.
+func (s *Server) explain(ctx context.Context, what string, err error, c *caller) (string, error) {
 	if ctx.Err() != nil {
 		return "", ctx.Err()
 	}
@@ -113,10 +119,10 @@ func (s *Server) explain(ctx context.Context, t *tool, err error, c *caller) (st
 		return "Paput did not answer in time. The call may still have been carried out: look before you repeat it.", nil
 	case connect.CodeUnavailable:
 		id := s.newID("err")
-		s.log.WarnContext(ctx, "tool unavailable", "tool", t.name, "error_id", id, "error", err)
+		s.log.WarnContext(ctx, "service unavailable", "what", what, "error_id", id, "error", err)
 		return fmt.Sprintf("Paput cannot be reached right now. Try again in a moment (error %s).", id), nil
 	default:
-		return s.internal(ctx, t.name, err), nil
+		return s.internal(ctx, what, err), nil
 	}
 }
 

@@ -37,6 +37,8 @@ const (
 	// serviceToken speaks for no account.
 	serviceToken = "paput_at_service"
 	brokenToken  = "paput_at_broken"
+	// captureToken may propose memos and read none.
+	captureToken = "paput_at_capture"
 	// oddToken would be Alice's, were it a token by its syntax.
 	oddToken = "paput_at_odd token"
 )
@@ -61,6 +63,7 @@ func grants() map[string]rpc.Caller {
 		oddToken:     {AccountID: "acct_alice", Scopes: []string{"paput.read"}, Resource: resource},
 		bobToken:     {AccountID: "acct_bob", Scopes: []string{"paput.write"}, Resource: resource + "/mcp"},
 		readerToken:  {AccountID: "acct_reader", Scopes: []string{"paput.read"}, Resource: resource + "/"},
+		captureToken: {AccountID: "acct_capture", Scopes: []string{"paput.capture"}, Resource: resource},
 		serviceToken: {ClientID: "client_service", Scopes: []string{"paput.read"}, Resource: resource},
 		otherToken:   {AccountID: "acct_other", Scopes: []string{"paput.write"}, Resource: "https://elsewhere.example"},
 	}
@@ -112,7 +115,13 @@ func entry(title string) *memov1.MemoEntry {
 
 // SearchMemos says who asks, waits as long as the query tells it to, and fails as it tells it to.
 func (f *far) SearchMemos(ctx context.Context, r *memov1.SearchMemosRequest) (*memov1.SearchMemosResponse, error) {
+	if ids := r.GetIds(); len(ids) > 0 && ids[0] != "memo_1" {
+		return &memov1.SearchMemosResponse{MissingIds: ids, SearchMode: "filter"}, nil
+	}
 	what, arg, _ := strings.Cut(r.GetQuery(), ":")
+	if len(r.GetIds()) > 0 {
+		what = "full"
+	}
 	switch what {
 	case "nothing":
 		return &memov1.SearchMemosResponse{SearchMode: "keyword"}, nil

@@ -138,7 +138,7 @@ func TestRequestsRefused(t *testing.T) {
 		{"unknown tool", "POST", "/", call("paput_drop_tables", `{}`), nil, 200, rpcFailure("7", -32602, `there is no tool "paput_drop_tables"`)},
 		{"unknown method", "POST", "/", `{"jsonrpc":"2.0","id":1,"method":"memos/list"}`, nil, 200, rpcFailure("1", -32601, "Method memos/list not found")},
 		{"smuggled method", "POST", "/", `{"jsonrpc":"2.0","id":1,"method":"ping","Method":"tools/call","params":{}}`, nil, 200, `{"jsonrpc":"2.0","id":1,"result":{}}`},
-		{"no resources", "POST", "/", `{"jsonrpc":"2.0","id":1,"method":"resources/list"}`, nil, 200, rpcFailure("1", -32601, "resources not supported")},
+		{"no log", "POST", "/", `{"jsonrpc":"2.0","id":1,"method":"logging/setLevel","params":{"level":"info"}}`, nil, 200, rpcFailure("1", -32601, "logging not supported")},
 		{"a cursor", "POST", "/", `{"jsonrpc":"2.0","id":1,"method":"tools/list","params":{"cursor":"?"}}`, nil, 200, rpcFailure("1", -32602, "the list has one page: leave the cursor out")},
 		{"initialize of the wrong shape", "POST", "/", `{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":5}}`, nil, 200, rpcFailure("1", -32602, "the params of initialize have the wrong shape")},
 		{"unknown old version", "POST", "/", ping, []string{"Mcp-Protocol-Version", "2020-01-01"}, 400,

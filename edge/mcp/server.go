@@ -1,7 +1,7 @@
 // Package mcp offers RPCs as MCP tools, to remote clients over Streamable HTTP and to local ones over stdio.
 //
 // An RPC becomes a tool by its paput.tool.v1.method option; its schemas follow from its messages. The package knows no
-// service: it translates a tools/call into an RPC, sends the caller's own token with it, and translates the answer back.
+// service, resources aside: it translates a tools/call into an RPC, sends the caller's own token with it, and translates the answer back.
 // The service at the other end checks that token again.
 //
 // # What is an error of what kind
@@ -20,6 +20,11 @@
 // initialize handshake. Nothing is kept between requests in either, so any process can answer any request: what a client of
 // the handshake can be asked for in the middle of a call is in the id of its session, and what a call of the newer era waits
 // for is in its requestState, both signed.
+//
+// # Resources and prompts
+//
+// The memos of a caller can be read as resources, memo://{id}, and four prompts put habits into words. They know the memo
+// service, which they ask by RPC with the caller's token.
 //
 // The registry, the dispatch of everything but tools/call of an RPC, and the types are mcp-go's. Its transports are not
 // used: over HTTP they let one caller cancel another's request and lose notifications, and over stdio they drop the
@@ -144,6 +149,7 @@ func New(c Config) (*Server, error) {
 			return nil, fmt.Errorf("mcp: %w", err)
 		}
 	}
+	s.addMemos(c.Services)
 	if c.Extend != nil {
 		c.Extend(s, s.mcp)
 	}

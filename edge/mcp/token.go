@@ -91,11 +91,14 @@ func (x *exchange) invalidToken() {
 // insufficientScope tells the client what to ask its user for (RFC 6750, section 3.1): all that the call needs and nothing
 // else. A client adds it to what it has (MCP 2026-07-28, step-up); one that asks for it alone loses nothing that a tool needs,
 // because each scope implies the lesser ones. The same call is refused in the same words each time, by which a client knows that
-// asking has not helped. The body is the result of the call, for whoever has no eye for headers.
+// asking has not helped. The body of a call of a tool is its result, for whoever has no eye for headers.
 func (x *exchange) insufficientScope(m *message, e scopeError, modern bool) {
 	value := x.challengeOf("insufficient_scope", e.Error(), e.scope)
-	body := append(appendHead(nil, m.id), `,"result":`...)
-	body = append(x.h.s.appendChallenged(body, e.Error(), value, modern), '}')
+	body := appendError(nil, m.id, &rpcError{code: mcp.INVALID_REQUEST, text: e.Error()})
+	if m.tool != "" {
+		body = append(appendHead(nil, m.id), `,"result":`...)
+		body = append(x.h.s.appendChallenged(body, e.Error(), value, modern), '}')
+	}
 	x.refuse(http.StatusForbidden, value, body)
 }
 
