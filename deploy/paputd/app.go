@@ -74,11 +74,13 @@ type app struct {
 	edge     *mcp.Server
 	front    http.Handler
 	admin    http.Handler
+	// stopping is closed when calls in progress must come to an end.
+	stopping chan struct{}
 }
 
 // newApp claims the port and the data directory and wires everything; nothing is served before run.
 func newApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err error) {
-	a := &app{cfg: cfg, log: log}
+	a := &app{cfg: cfg, log: log, stopping: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			a.close()
@@ -163,7 +165,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 		return err
 	}
 	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
-	server := rpc.NewServer(rpc.Config{Auth: a.oauth, Log: a.log, Codes: codes})
+	server := rpc.NewServer(rpc.Config{Auth: a.oauth, Log: a.log, Codes: codes, Stopping: a.stopping})
 	a.memos = memo.New(memo.Config{Log: a.events, Now: a.cfg.clock(), NewID: newID, PublicURL: a.cfg.publicURL, Logger: a.log})
 	memov1connect.RegisterMemoServiceHandler(server, a.memos)
 	accountv1connect.RegisterAccountServiceHandler(server, a.accounts)
@@ -185,7 +187,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	if a.cfg.split {
 		transport = connecthttp.NewTransport(http.DefaultClient, "http://"+a.listener.Addr().String())
 	}
-	client := connect.NewClient(transport)
+	client := connect.NewClient(transport, rpc.Refusals)
 	if a.edge, err = mcp.New(mcp.Config{
 		Services: []protoreflect.ServiceDescriptor{memov1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService")},
 		Client:   client, Now: a.cfg.clock(), Version: version(), Extend: a.cfg.extend, NewID: newID, Log: a.log,
@@ -328,6 +330,7 @@ func (a *app) serve(ctx context.Context) error {
 		ErrorLog:          connectionLog(a.log),
 	}
 	front.RegisterOnShutdown(a.edge.Shutdown)
+	front.RegisterOnShutdown(func() { close(a.stopping) })
 	admin := &http.Server{Handler: a.admin, ReadHeaderTimeout: 10 * time.Second}
 
 	group, ctx := errgroup.WithContext(ctx)

@@ -24,6 +24,7 @@ const (
 	updateData        = `UPDATE events SET data = ? WHERE position = ?`
 	selectVersion     = `SELECT coalesce(max(version), 0) FROM events WHERE stream = ?`
 	selectAfter       = `SELECT ` + recordColumns + ` FROM events WHERE position > ? ORDER BY position LIMIT ?`
+	selectAt          = `SELECT ` + recordColumns + ` FROM events WHERE position = ?`
 	selectRelayed     = `SELECT ` + recordColumns + `, ordinal FROM events WHERE relay = ? AND ordinal > ? ORDER BY ordinal LIMIT ?`
 	selectLast        = `SELECT coalesce(max(position), 0) FROM events`
 	selectOrdinal     = `SELECT coalesce(max(ordinal), 0) FROM events WHERE relay = ?`
@@ -72,6 +73,19 @@ func (l *Log) after(ctx context.Context, position int64) ([]Record, error) {
 		return nil, err
 	}
 	return l.collect(rows)
+}
+
+// At returns the record at a position; ok is false when the log has none there.
+func (l *Log) At(ctx context.Context, position int64) (_ Record, ok bool, err error) {
+	rows, err := l.DB().QueryContext(ctx, selectAt, position)
+	if err != nil {
+		return Record{}, false, fmt.Errorf("read position %d: %w", position, err)
+	}
+	records, err := l.collect(rows)
+	if err != nil || len(records) == 0 {
+		return Record{}, false, err
+	}
+	return records[0], true, nil
 }
 
 // Last is the position of the last committed record, 0 for an empty log.

@@ -41,6 +41,10 @@ var (
 	ErrClosed = errors.New("the candidate is not pending")
 	// ErrExists refuses to import what the account has with other content.
 	ErrExists = errors.New("exists already")
+	// ErrPosition refuses a position that the log does not have.
+	ErrPosition = errors.New("unknown position")
+	// ErrTooMany refuses one more of what there may be only so many.
+	ErrTooMany = errors.New("too many")
 	// ErrInvalid refuses an argument.
 	ErrInvalid = errors.New("invalid argument")
 )
@@ -67,6 +71,10 @@ func Codes(err error) (connect.Code, bool) {
 		return connect.CodeAlreadyExists, true
 	case errors.Is(err, ErrPublic):
 		return connect.CodePermissionDenied, true
+	case errors.Is(err, ErrPosition):
+		return connect.CodeOutOfRange, true
+	case errors.Is(err, ErrTooMany):
+		return connect.CodeResourceExhausted, true
 	case errors.Is(err, ErrInvalid):
 		return connect.CodeInvalidArgument, true
 	}
@@ -95,13 +103,16 @@ type Service struct {
 	// publicURL has no trailing slash.
 	publicURL string
 	logger    *slog.Logger
+	watchers  watchers
+	// heartbeat is how often a stream of WatchMemos says that it is alive.
+	heartbeat time.Duration
 }
 
 var _ memov1connect.MemoServiceHandler = (*Service)(nil)
 
 // New returns a service over the log.
 func New(c Config) *Service {
-	return &Service{log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, logger: c.Logger}
+	return &Service{log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, logger: c.Logger, heartbeat: heartbeat}
 }
 
 // Kinds lists the streams that this package writes.

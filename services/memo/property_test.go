@@ -44,9 +44,9 @@ type model struct {
 func TestRandomCommands(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(r *rapid.T) {
-		m := &machine{T: r, world: newWorld(t), memos: map[string]*model{}, notes: map[string]*modelNote{}}
+		m := &machine{T: r, world: newWorld(t), memos: map[string]*model{}, notes: map[string]*modelNote{}, caches: map[string]*cache{"alice": newCache(), "bob": newCache()}}
 		for range rapid.IntRange(1, 20).Draw(r, "commands") {
-			switch rapid.IntRange(0, 19).Draw(r, "command") {
+			switch rapid.IntRange(0, 21).Draw(r, "command") {
 			case 0, 1, 2, 3:
 				m.create()
 			case 4, 5, 6:
@@ -67,6 +67,8 @@ func TestRandomCommands(t *testing.T) {
 				m.deleteNote()
 			case 16, 17, 18:
 				m.repeat()
+			case 19, 20:
+				m.watchAWhile()
 			default:
 				m.wait()
 			}
@@ -75,6 +77,7 @@ func TestRandomCommands(t *testing.T) {
 		if diff := cmp.Diff(m.expect(), live, protocmp.Transform()); diff != "" {
 			r.Fatalf("the model and what is read (-model +read):\n%s", diff)
 		}
+		m.watchToTheEnd()
 		tables := m.dump(t)
 		if err := m.log.Rebuild(t.Context()); err != nil {
 			r.Fatal(err)
@@ -85,6 +88,7 @@ func TestRandomCommands(t *testing.T) {
 		if diff := cmp.Diff(tables, m.dump(t)); diff != "" {
 			r.Fatalf("the tables live and rebuilt (-live +rebuilt):\n%s", diff)
 		}
+		m.watchToTheEnd()
 	})
 }
 
@@ -95,6 +99,8 @@ type machine struct {
 	order []string // ids as created
 	notes map[string]*modelNote
 	calls []keptCall
+	// caches are what those who watch know, by account.
+	caches map[string]*cache
 }
 
 func (m *machine) account() string {
@@ -372,7 +378,7 @@ func (m *machine) having(account, query string, pass func(*memov1.Memo) bool) []
 func (m *machine) dump(tb testing.TB) map[string][]string {
 	tb.Helper()
 	tables := map[string][]string{}
-	for _, table := range []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "notes", "note_memos", "memo_answers"} {
+	for _, table := range []string{"memo_accounts", "memos", "memo_purged", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "notes", "note_memos", "memo_answers"} {
 		tables[table] = m.dumpTable(tb, table)
 	}
 	return tables

@@ -3,6 +3,7 @@ package memo
 import (
 	"context"
 	"fmt"
+	"sync"
 	"time"
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
@@ -17,8 +18,12 @@ const (
 	purgeBatch = 50 // memos in one transaction, so that others get their turn
 )
 
-// Run purges the trash and forgets old answers from time to time, until ctx is done. Trouble is logged and does not end it.
+// Run purges the trash and forgets old answers from time to time, and tells those who watch of changes, until ctx is done.
+// Trouble is logged and does not end it.
 func (s *Service) Run(ctx context.Context) error {
+	var following sync.WaitGroup
+	defer following.Wait()
+	following.Go(func() { s.keepFollowing(ctx) })
 	ticker := time.NewTicker(purgeEvery)
 	defer ticker.Stop()
 	for {
@@ -114,6 +119,11 @@ func expired(tx *eventlog.Tx, since time.Time) (ids []string, err error) {
 // drop takes a purged memo out of the read model.
 func drop(tx *eventlog.Tx, before, after row) error {
 	if err := writeLabels(tx, before, after); err != nil {
+		return err
+	}
+	_, err := tx.Exec("INSERT INTO memo_purged (account, position, id, revision, time) VALUES (?, ?, ?, ?, ?)",
+		after.account, after.position, after.id, after.revision, after.updateTime.UnixMilli())
+	if err != nil {
 		return err
 	}
 	for _, query := range []string{

@@ -36,10 +36,20 @@ CREATE TABLE memos (
 	memo_types  TEXT    NOT NULL,
 	categories  TEXT    NOT NULL,
 	projects    TEXT    NOT NULL,
-	body        TEXT    NOT NULL
+	body        TEXT    NOT NULL,
+	position    INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX memos_newest ON memos (account, create_time, id);
+CREATE UNIQUE INDEX memos_changed ON memos (account, position);
 CREATE INDEX memos_trash ON memos (delete_time) WHERE delete_time IS NOT NULL;
+CREATE TABLE memo_purged (
+	account  INTEGER NOT NULL,
+	position INTEGER NOT NULL,
+	id       TEXT    NOT NULL,
+	revision INTEGER NOT NULL,
+	time     INTEGER NOT NULL,
+	PRIMARY KEY (account, position)
+) STRICT, WITHOUT ROWID;
 CREATE TABLE memo_labels (
 	account     INTEGER NOT NULL,
 	kind        TEXT    NOT NULL,
@@ -78,10 +88,10 @@ CREATE VIRTUAL TABLE memo_text USING fts5 (document, content = '', contentless_d
 func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "memo",
-		Version: 4,
+		Version: 5,
 		Kinds:   []string{kindName},
 		Schema:  schema,
-		Tables:  []string{"memo_accounts", "memos", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "memo_text"},
+		Tables:  []string{"memo_accounts", "memos", "memo_purged", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "memo_text"},
 		Apply:   project,
 		Scrub:   scrubText,
 	}, {
@@ -119,6 +129,8 @@ func Projections() []eventlog.Projection {
 type row struct {
 	n       int64 // grows with each memo, and is no other memo's afterwards
 	account int64
+	// position is that of the memo's last event in the log.
+	position int64
 	state
 }
 
@@ -134,13 +146,14 @@ func project(tx *eventlog.Tx, r eventlog.Record) error {
 		if err != nil {
 			return err
 		}
-		return insert(tx, row{account: account, state: evolve(state{id: id}, r)})
+		return insert(tx, row{account: account, position: r.Position, state: evolve(state{id: id}, r)})
 	}
 	before, err := scanRow(tx.QueryRow(selectRow+" WHERE id = ?", id))
 	if err != nil {
 		return fmt.Errorf("read %s: %w", id, err)
 	}
 	after := before
+	after.position = r.Position
 	after.state = evolve(before.state, r)
 	if after.purged {
 		return drop(tx, before, after)
@@ -172,10 +185,10 @@ func accountNumber(q eventlog.Querier, accountID string) (int64, error) {
 }
 
 func insert(tx *eventlog.Tx, r row) error {
-	res, err := tx.Exec(`INSERT INTO memos (id, account, revision, create_time, update_time, is_public, title, summary, memo_types, categories, projects, body)
-		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+	res, err := tx.Exec(`INSERT INTO memos (id, account, revision, create_time, update_time, is_public, title, summary, memo_types, categories, projects, body, position)
+		VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
 		r.id, r.account, r.revision, r.createTime.UnixMilli(), r.updateTime.UnixMilli(), r.isPublic, r.title, r.summary,
-		joinNames(r.types), joinNames(r.categories), joinNames(r.projects), r.body)
+		joinNames(r.types), joinNames(r.categories), joinNames(r.projects), r.body, r.position)
 	if err != nil {
 		return err
 	}
@@ -189,10 +202,10 @@ func insert(tx *eventlog.Tx, r row) error {
 }
 
 func replace(tx *eventlog.Tx, before, after row) error {
-	_, err := tx.Exec(`UPDATE memos SET revision = ?, update_time = ?, delete_time = ?, is_public = ?, title = ?, summary = ?, memo_types = ?, categories = ?, projects = ?, body = ?
+	_, err := tx.Exec(`UPDATE memos SET revision = ?, update_time = ?, delete_time = ?, is_public = ?, title = ?, summary = ?, memo_types = ?, categories = ?, projects = ?, body = ?, position = ?
 		WHERE n = ?`,
 		after.revision, after.updateTime.UnixMilli(), after.deleteMillis(), after.isPublic, after.title, after.summary,
-		joinNames(after.types), joinNames(after.categories), joinNames(after.projects), after.body, after.n)
+		joinNames(after.types), joinNames(after.categories), joinNames(after.projects), after.body, after.position, after.n)
 	if err != nil {
 		return err
 	}
@@ -316,7 +329,7 @@ func (r row) deleteMillis() any {
 	return nil
 }
 
-const selectRow = "SELECT n, id, account, revision, create_time, update_time, delete_time, is_public, title, summary, memo_types, categories, projects, body FROM memos"
+const selectRow = "SELECT n, id, account, revision, create_time, update_time, delete_time, is_public, title, summary, memo_types, categories, projects, body, position FROM memos"
 
 // scanRow reads one row of selectRow. It leaves accountID empty.
 func scanRow(from interface{ Scan(...any) error }) (row, error) {
@@ -326,7 +339,7 @@ func scanRow(from interface{ Scan(...any) error }) (row, error) {
 		deleted                     sql.NullInt64
 		types, categories, projects string
 	)
-	err := from.Scan(&r.n, &r.id, &r.account, &r.revision, &created, &updated, &deleted, &r.isPublic, &r.title, &r.summary, &types, &categories, &projects, &r.body)
+	err := from.Scan(&r.n, &r.id, &r.account, &r.revision, &created, &updated, &deleted, &r.isPublic, &r.title, &r.summary, &types, &categories, &projects, &r.body, &r.position)
 	if err != nil {
 		return row{}, err
 	}

@@ -83,6 +83,8 @@ type Config struct {
 	// Auth may be nil when every RPC on the server is public.
 	Auth Authenticator
 	Log  *slog.Logger
+	// Stopping is closed when the server stops, which ends every stream; nil for one that never does.
+	Stopping <-chan struct{}
 	// Codes of all services on the server.
 	Codes []Codes
 }
@@ -146,7 +148,7 @@ func (c Config) authenticate(next connect.ServerFunc) connect.ServerFunc {
 	return func(ctx context.Context, spec connect.Spec, stream connect.ServerStream) error {
 		scope := Scope(spec)
 		if scope == scopePublic {
-			return next(context.WithValue(ctx, callerKey{}, (*Caller)(nil)), spec, stream)
+			return c.guard(context.WithValue(ctx, callerKey{}, (*Caller)(nil)), spec, stream, next, nil)
 		}
 		if scope == "" || c.Auth == nil {
 			return connect.NewError(connect.CodePermissionDenied, "this RPC is not open to anyone")
@@ -156,11 +158,8 @@ func (c Config) authenticate(next connect.ServerFunc) connect.ServerFunc {
 			return err
 		}
 		caller, err := c.Auth.Authenticate(ctx, token)
-		switch {
-		case errors.Is(err, ErrUnauthenticated):
-			return connect.NewError(connect.CodeUnauthenticated, ErrUnauthenticated.Error())
-		case err != nil:
-			return fmt.Errorf("authenticate: %w", err)
+		if err := authentication(err); err != nil {
+			return err
 		}
 		if scope != scopeAuthenticated && !caller.Has(scope) {
 			return connect.Errorf(connect.CodePermissionDenied, "this needs the scope %s, which the access token does not have", scope)
@@ -168,8 +167,22 @@ func (c Config) authenticate(next connect.ServerFunc) connect.ServerFunc {
 		if scope != scopeAuthenticated && caller.AccountID == "" {
 			return connect.NewError(connect.CodePermissionDenied, "this token speaks for no account: get one that acts for an account")
 		}
-		return next(context.WithValue(ctx, callerKey{}, &caller), spec, stream)
+		return c.guard(context.WithValue(ctx, callerKey{}, &caller), spec, stream, next, func() error {
+			_, err := c.Auth.Authenticate(ctx, token)
+			return authentication(err)
+		})
 	}
+}
+
+// authentication is what the caller is told of an Authenticator's error.
+func authentication(err error) error {
+	switch {
+	case errors.Is(err, ErrUnauthenticated):
+		return connect.NewError(connect.CodeUnauthenticated, ErrUnauthenticated.Error())
+	case err != nil:
+		return fmt.Errorf("authenticate: %w", err)
+	}
+	return nil
 }
 
 // bearer takes the token from the Authorization header (RFC 6750, section 2.1).

@@ -66,7 +66,7 @@ func call(t *testing.T, authorization []string, handler func(context.Context) er
 	if authorization != nil {
 		info.RequestHeader().SetValues("Authorization", authorization)
 	}
-	err = do(ctx, memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server))))
+	err = do(ctx, memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server), rpc.Refusals)))
 	return written.String(), err
 }
 

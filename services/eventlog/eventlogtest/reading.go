@@ -194,6 +194,12 @@ func testStreaming(t *testing.T, l *eventlog.Log) {
 	if want < n {
 		t.Errorf("the stream ended at %d", want)
 	}
+	for _, position := range []int64{0, 1, want, l.Last(), l.Last() + 1} {
+		r, ok, err := l.At(t.Context(), position)
+		if there := position > 0 && position <= l.Last(); err != nil || ok != there || there && r.Position != position {
+			t.Errorf("at %d: got %v, %t, %v", position, r, ok, err)
+		}
+	}
 	for _, err := range l.After(t.Context(), l.Last()) {
 		t.Errorf("after the end came something: %v", err)
 	}

@@ -1578,6 +1578,157 @@ func (x *UnpublishMemosResponse) GetResults() []*MemoResult {
 	return nil
 }
 
+// WatchMemosRequest asks for changes.
+type WatchMemosRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The position of the last message that was received; empty to begin with all memos there are.
+	After string `protobuf:"bytes,1,opt,name=after,proto3" json:"after,omitempty"`
+	// Begin with the next change; after must then be empty.
+	NewOnly       bool `protobuf:"varint,2,opt,name=new_only,json=newOnly,proto3" json:"new_only,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchMemosRequest) Reset() {
+	*x = WatchMemosRequest{}
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchMemosRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchMemosRequest) ProtoMessage() {}
+
+func (x *WatchMemosRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchMemosRequest.ProtoReflect.Descriptor instead.
+func (*WatchMemosRequest) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *WatchMemosRequest) GetAfter() string {
+	if x != nil {
+		return x.After
+	}
+	return ""
+}
+
+func (x *WatchMemosRequest) GetNewOnly() bool {
+	if x != nil {
+		return x.NewOnly
+	}
+	return false
+}
+
+// WatchMemosResponse tells at most one change.
+type WatchMemosResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where to go on after this message: a word without a meaning to the caller.
+	Position string `protobuf:"bytes,1,opt,name=position,proto3" json:"position,omitempty"`
+	// What changed, if anything.
+	//
+	// Types that are valid to be assigned to Change:
+	//
+	//	*WatchMemosResponse_Memo
+	//	*WatchMemosResponse_PurgedId
+	Change        isWatchMemosResponse_Change `protobuf_oneof:"change"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WatchMemosResponse) Reset() {
+	*x = WatchMemosResponse{}
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WatchMemosResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WatchMemosResponse) ProtoMessage() {}
+
+func (x *WatchMemosResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WatchMemosResponse.ProtoReflect.Descriptor instead.
+func (*WatchMemosResponse) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *WatchMemosResponse) GetPosition() string {
+	if x != nil {
+		return x.Position
+	}
+	return ""
+}
+
+func (x *WatchMemosResponse) GetChange() isWatchMemosResponse_Change {
+	if x != nil {
+		return x.Change
+	}
+	return nil
+}
+
+func (x *WatchMemosResponse) GetMemo() *Memo {
+	if x != nil {
+		if x, ok := x.Change.(*WatchMemosResponse_Memo); ok {
+			return x.Memo
+		}
+	}
+	return nil
+}
+
+func (x *WatchMemosResponse) GetPurgedId() string {
+	if x != nil {
+		if x, ok := x.Change.(*WatchMemosResponse_PurgedId); ok {
+			return x.PurgedId
+		}
+	}
+	return ""
+}
+
+type isWatchMemosResponse_Change interface {
+	isWatchMemosResponse_Change()
+}
+
+type WatchMemosResponse_Memo struct {
+	// A memo as it is, new, changed, published, in the trash or back from it.
+	Memo *Memo `protobuf:"bytes,2,opt,name=memo,proto3,oneof"`
+}
+
+type WatchMemosResponse_PurgedId struct {
+	// The id of a memo that is gone for good.
+	PurgedId string `protobuf:"bytes,3,opt,name=purged_id,json=purgedId,proto3,oneof"`
+}
+
+func (*WatchMemosResponse_Memo) isWatchMemosResponse_Change() {}
+
+func (*WatchMemosResponse_PurgedId) isWatchMemosResponse_Change() {}
+
 // GetPublicMemoRequest names a public memo.
 type GetPublicMemoRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -1589,7 +1740,7 @@ type GetPublicMemoRequest struct {
 
 func (x *GetPublicMemoRequest) Reset() {
 	*x = GetPublicMemoRequest{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[20]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1601,7 +1752,7 @@ func (x *GetPublicMemoRequest) String() string {
 func (*GetPublicMemoRequest) ProtoMessage() {}
 
 func (x *GetPublicMemoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[20]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1614,7 +1765,7 @@ func (x *GetPublicMemoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPublicMemoRequest.ProtoReflect.Descriptor instead.
 func (*GetPublicMemoRequest) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{20}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetPublicMemoRequest) GetId() string {
@@ -1635,7 +1786,7 @@ type GetPublicMemoResponse struct {
 
 func (x *GetPublicMemoResponse) Reset() {
 	*x = GetPublicMemoResponse{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[21]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1647,7 +1798,7 @@ func (x *GetPublicMemoResponse) String() string {
 func (*GetPublicMemoResponse) ProtoMessage() {}
 
 func (x *GetPublicMemoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[21]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1660,7 +1811,7 @@ func (x *GetPublicMemoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetPublicMemoResponse.ProtoReflect.Descriptor instead.
 func (*GetPublicMemoResponse) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{21}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetPublicMemoResponse) GetMemo() *Memo {
@@ -1687,7 +1838,7 @@ type ListMemoRevisionsRequest struct {
 
 func (x *ListMemoRevisionsRequest) Reset() {
 	*x = ListMemoRevisionsRequest{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[22]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1699,7 +1850,7 @@ func (x *ListMemoRevisionsRequest) String() string {
 func (*ListMemoRevisionsRequest) ProtoMessage() {}
 
 func (x *ListMemoRevisionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[22]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1712,7 +1863,7 @@ func (x *ListMemoRevisionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMemoRevisionsRequest.ProtoReflect.Descriptor instead.
 func (*ListMemoRevisionsRequest) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{22}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListMemoRevisionsRequest) GetId() string {
@@ -1756,7 +1907,7 @@ type ListMemoRevisionsResponse struct {
 
 func (x *ListMemoRevisionsResponse) Reset() {
 	*x = ListMemoRevisionsResponse{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[23]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1768,7 +1919,7 @@ func (x *ListMemoRevisionsResponse) String() string {
 func (*ListMemoRevisionsResponse) ProtoMessage() {}
 
 func (x *ListMemoRevisionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[23]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1781,7 +1932,7 @@ func (x *ListMemoRevisionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListMemoRevisionsResponse.ProtoReflect.Descriptor instead.
 func (*ListMemoRevisionsResponse) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{23}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListMemoRevisionsResponse) GetRevisions() []*MemoRevision {
@@ -1821,7 +1972,7 @@ type MemoRevision struct {
 
 func (x *MemoRevision) Reset() {
 	*x = MemoRevision{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[24]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +1984,7 @@ func (x *MemoRevision) String() string {
 func (*MemoRevision) ProtoMessage() {}
 
 func (x *MemoRevision) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[24]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +1997,7 @@ func (x *MemoRevision) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use MemoRevision.ProtoReflect.Descriptor instead.
 func (*MemoRevision) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{24}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *MemoRevision) GetRevision() int32 {
@@ -1907,7 +2058,7 @@ type ListCategoriesRequest struct {
 
 func (x *ListCategoriesRequest) Reset() {
 	*x = ListCategoriesRequest{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[25]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1919,7 +2070,7 @@ func (x *ListCategoriesRequest) String() string {
 func (*ListCategoriesRequest) ProtoMessage() {}
 
 func (x *ListCategoriesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[25]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1932,7 +2083,7 @@ func (x *ListCategoriesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCategoriesRequest.ProtoReflect.Descriptor instead.
 func (*ListCategoriesRequest) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{25}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{27}
 }
 
 // ListCategoriesResponse has all categories.
@@ -1946,7 +2097,7 @@ type ListCategoriesResponse struct {
 
 func (x *ListCategoriesResponse) Reset() {
 	*x = ListCategoriesResponse{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[26]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1958,7 +2109,7 @@ func (x *ListCategoriesResponse) String() string {
 func (*ListCategoriesResponse) ProtoMessage() {}
 
 func (x *ListCategoriesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[26]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1971,7 +2122,7 @@ func (x *ListCategoriesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListCategoriesResponse.ProtoReflect.Descriptor instead.
 func (*ListCategoriesResponse) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{26}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListCategoriesResponse) GetCategories() []*Category {
@@ -1994,7 +2145,7 @@ type Category struct {
 
 func (x *Category) Reset() {
 	*x = Category{}
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[27]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2006,7 +2157,7 @@ func (x *Category) String() string {
 func (*Category) ProtoMessage() {}
 
 func (x *Category) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[27]
+	mi := &file_paput_memo_v1_memo_service_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2019,7 +2170,7 @@ func (x *Category) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Category.ProtoReflect.Descriptor instead.
 func (*Category) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{27}
+	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Category) GetName() string {
@@ -2221,7 +2372,15 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"%The ids of the memos to make private.\x10\x01\x18@ dR\x03ids\x122\n" +
 	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"M\n" +
 	"\x16UnpublishMemosResponse\x123\n" +
-	"\aresults\x18\x01 \x03(\v2\x19.paput.memo.v1.MemoResultR\aresults\"0\n" +
+	"\aresults\x18\x01 \x03(\v2\x19.paput.memo.v1.MemoResultR\aresults\"L\n" +
+	"\x11WatchMemosRequest\x12\x1c\n" +
+	"\x05after\x18\x01 \x01(\tB\x06\xb2\xbb\x18\x02\x18dR\x05after\x12\x19\n" +
+	"\bnew_only\x18\x02 \x01(\bR\anewOnly\"\x84\x01\n" +
+	"\x12WatchMemosResponse\x12\x1a\n" +
+	"\bposition\x18\x01 \x01(\tR\bposition\x12)\n" +
+	"\x04memo\x18\x02 \x01(\v2\x13.paput.memo.v1.MemoH\x00R\x04memo\x12\x1d\n" +
+	"\tpurged_id\x18\x03 \x01(\tH\x00R\bpurgedIdB\b\n" +
+	"\x06change\"0\n" +
 	"\x14GetPublicMemoRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xb2\xbb\x18\x04\x10\x01\x18@R\x02id\"@\n" +
 	"\x15GetPublicMemoResponse\x12'\n" +
@@ -2255,7 +2414,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xac/\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\x960\n" +
 	"\vMemoService\x12\x98\x02\n" +
 	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc1\x01\xaa\xbb\x18\xbc\x01\n" +
 	"\vpaput.write\x12\xac\x01\n" +
@@ -2279,7 +2438,11 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x13paput_publish_memos\x12\rPublish memos\x1a\x84\x01Make memos public on the web and get their addresses: whoever has one can read the memo. Only when the person asks for exactly that.(\x010\x01\x90\x02\x02\x12\xeb\x01\n" +
 	"\x0eUnpublishMemos\x12$.paput.memo.v1.UnpublishMemosRequest\x1a%.paput.memo.v1.UnpublishMemosResponse\"\x8b\x01\xaa\xbb\x18\x83\x01\n" +
 	"\vpaput.write\x12t\n" +
-	"\x15paput_unpublish_memos\x12\x0fUnpublish memos\x1aFMake public memos private again; their addresses stop working at once.(\x010\x01\x90\x02\x02\x12k\n" +
+	"\x15paput_unpublish_memos\x12\x0fUnpublish memos\x1aFMake public memos private again; their addresses stop working at once.(\x010\x01\x90\x02\x02\x12h\n" +
+	"\n" +
+	"WatchMemos\x12 .paput.memo.v1.WatchMemosRequest\x1a!.paput.memo.v1.WatchMemosResponse\"\x13\xaa\xbb\x18\f\n" +
+	"\n" +
+	"paput.read\x90\x02\x010\x01\x12k\n" +
 	"\rGetPublicMemo\x12#.paput.memo.v1.GetPublicMemoRequest\x1a$.paput.memo.v1.GetPublicMemoResponse\"\x0f\xaa\xbb\x18\b\n" +
 	"\x06public\x90\x02\x01\x12\xed\x01\n" +
 	"\x11ListMemoRevisions\x12'.paput.memo.v1.ListMemoRevisionsRequest\x1a(.paput.memo.v1.ListMemoRevisionsResponse\"\x84\x01\xaa\xbb\x18}\n" +
@@ -2356,7 +2519,7 @@ func file_paput_memo_v1_memo_service_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_memo_service_proto_rawDescData
 }
 
-var file_paput_memo_v1_memo_service_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_paput_memo_v1_memo_service_proto_msgTypes = make([]protoimpl.MessageInfo, 30)
 var file_paput_memo_v1_memo_service_proto_goTypes = []any{
 	(*Memo)(nil),                          // 0: paput.memo.v1.Memo
 	(*MemoDraft)(nil),                     // 1: paput.memo.v1.MemoDraft
@@ -2378,142 +2541,147 @@ var file_paput_memo_v1_memo_service_proto_goTypes = []any{
 	(*PublishMemoResult)(nil),             // 17: paput.memo.v1.PublishMemoResult
 	(*UnpublishMemosRequest)(nil),         // 18: paput.memo.v1.UnpublishMemosRequest
 	(*UnpublishMemosResponse)(nil),        // 19: paput.memo.v1.UnpublishMemosResponse
-	(*GetPublicMemoRequest)(nil),          // 20: paput.memo.v1.GetPublicMemoRequest
-	(*GetPublicMemoResponse)(nil),         // 21: paput.memo.v1.GetPublicMemoResponse
-	(*ListMemoRevisionsRequest)(nil),      // 22: paput.memo.v1.ListMemoRevisionsRequest
-	(*ListMemoRevisionsResponse)(nil),     // 23: paput.memo.v1.ListMemoRevisionsResponse
-	(*MemoRevision)(nil),                  // 24: paput.memo.v1.MemoRevision
-	(*ListCategoriesRequest)(nil),         // 25: paput.memo.v1.ListCategoriesRequest
-	(*ListCategoriesResponse)(nil),        // 26: paput.memo.v1.ListCategoriesResponse
-	(*Category)(nil),                      // 27: paput.memo.v1.Category
-	(*timestamppb.Timestamp)(nil),         // 28: google.protobuf.Timestamp
-	(*v1.ItemError)(nil),                  // 29: paput.tool.v1.ItemError
-	(*fieldmaskpb.FieldMask)(nil),         // 30: google.protobuf.FieldMask
-	(*CreateNoteRequest)(nil),             // 31: paput.memo.v1.CreateNoteRequest
-	(*SearchNotesRequest)(nil),            // 32: paput.memo.v1.SearchNotesRequest
-	(*GetNoteRequest)(nil),                // 33: paput.memo.v1.GetNoteRequest
-	(*UpdateNoteRequest)(nil),             // 34: paput.memo.v1.UpdateNoteRequest
-	(*DeleteNoteRequest)(nil),             // 35: paput.memo.v1.DeleteNoteRequest
-	(*AddCandidatesRequest)(nil),          // 36: paput.memo.v1.AddCandidatesRequest
-	(*ListCandidatesRequest)(nil),         // 37: paput.memo.v1.ListCandidatesRequest
-	(*UpdateCandidatesRequest)(nil),       // 38: paput.memo.v1.UpdateCandidatesRequest
-	(*DiscardCandidatesRequest)(nil),      // 39: paput.memo.v1.DiscardCandidatesRequest
-	(*SaveCandidatesRequest)(nil),         // 40: paput.memo.v1.SaveCandidatesRequest
-	(*ListProcessedSessionsRequest)(nil),  // 41: paput.memo.v1.ListProcessedSessionsRequest
-	(*MarkProcessedSessionsRequest)(nil),  // 42: paput.memo.v1.MarkProcessedSessionsRequest
-	(*GetCapturePolicyRequest)(nil),       // 43: paput.memo.v1.GetCapturePolicyRequest
-	(*UpdateCapturePolicyRequest)(nil),    // 44: paput.memo.v1.UpdateCapturePolicyRequest
-	(*GetDiscardContextRequest)(nil),      // 45: paput.memo.v1.GetDiscardContextRequest
-	(*ExportAccountRequest)(nil),          // 46: paput.memo.v1.ExportAccountRequest
-	(*ImportAccountRequest)(nil),          // 47: paput.memo.v1.ImportAccountRequest
-	(*CreateNoteResponse)(nil),            // 48: paput.memo.v1.CreateNoteResponse
-	(*SearchNotesResponse)(nil),           // 49: paput.memo.v1.SearchNotesResponse
-	(*GetNoteResponse)(nil),               // 50: paput.memo.v1.GetNoteResponse
-	(*UpdateNoteResponse)(nil),            // 51: paput.memo.v1.UpdateNoteResponse
-	(*DeleteNoteResponse)(nil),            // 52: paput.memo.v1.DeleteNoteResponse
-	(*AddCandidatesResponse)(nil),         // 53: paput.memo.v1.AddCandidatesResponse
-	(*ListCandidatesResponse)(nil),        // 54: paput.memo.v1.ListCandidatesResponse
-	(*UpdateCandidatesResponse)(nil),      // 55: paput.memo.v1.UpdateCandidatesResponse
-	(*DiscardCandidatesResponse)(nil),     // 56: paput.memo.v1.DiscardCandidatesResponse
-	(*SaveCandidatesResponse)(nil),        // 57: paput.memo.v1.SaveCandidatesResponse
-	(*ListProcessedSessionsResponse)(nil), // 58: paput.memo.v1.ListProcessedSessionsResponse
-	(*MarkProcessedSessionsResponse)(nil), // 59: paput.memo.v1.MarkProcessedSessionsResponse
-	(*GetCapturePolicyResponse)(nil),      // 60: paput.memo.v1.GetCapturePolicyResponse
-	(*UpdateCapturePolicyResponse)(nil),   // 61: paput.memo.v1.UpdateCapturePolicyResponse
-	(*GetDiscardContextResponse)(nil),     // 62: paput.memo.v1.GetDiscardContextResponse
-	(*ExportAccountResponse)(nil),         // 63: paput.memo.v1.ExportAccountResponse
-	(*ImportAccountResponse)(nil),         // 64: paput.memo.v1.ImportAccountResponse
+	(*WatchMemosRequest)(nil),             // 20: paput.memo.v1.WatchMemosRequest
+	(*WatchMemosResponse)(nil),            // 21: paput.memo.v1.WatchMemosResponse
+	(*GetPublicMemoRequest)(nil),          // 22: paput.memo.v1.GetPublicMemoRequest
+	(*GetPublicMemoResponse)(nil),         // 23: paput.memo.v1.GetPublicMemoResponse
+	(*ListMemoRevisionsRequest)(nil),      // 24: paput.memo.v1.ListMemoRevisionsRequest
+	(*ListMemoRevisionsResponse)(nil),     // 25: paput.memo.v1.ListMemoRevisionsResponse
+	(*MemoRevision)(nil),                  // 26: paput.memo.v1.MemoRevision
+	(*ListCategoriesRequest)(nil),         // 27: paput.memo.v1.ListCategoriesRequest
+	(*ListCategoriesResponse)(nil),        // 28: paput.memo.v1.ListCategoriesResponse
+	(*Category)(nil),                      // 29: paput.memo.v1.Category
+	(*timestamppb.Timestamp)(nil),         // 30: google.protobuf.Timestamp
+	(*v1.ItemError)(nil),                  // 31: paput.tool.v1.ItemError
+	(*fieldmaskpb.FieldMask)(nil),         // 32: google.protobuf.FieldMask
+	(*CreateNoteRequest)(nil),             // 33: paput.memo.v1.CreateNoteRequest
+	(*SearchNotesRequest)(nil),            // 34: paput.memo.v1.SearchNotesRequest
+	(*GetNoteRequest)(nil),                // 35: paput.memo.v1.GetNoteRequest
+	(*UpdateNoteRequest)(nil),             // 36: paput.memo.v1.UpdateNoteRequest
+	(*DeleteNoteRequest)(nil),             // 37: paput.memo.v1.DeleteNoteRequest
+	(*AddCandidatesRequest)(nil),          // 38: paput.memo.v1.AddCandidatesRequest
+	(*ListCandidatesRequest)(nil),         // 39: paput.memo.v1.ListCandidatesRequest
+	(*UpdateCandidatesRequest)(nil),       // 40: paput.memo.v1.UpdateCandidatesRequest
+	(*DiscardCandidatesRequest)(nil),      // 41: paput.memo.v1.DiscardCandidatesRequest
+	(*SaveCandidatesRequest)(nil),         // 42: paput.memo.v1.SaveCandidatesRequest
+	(*ListProcessedSessionsRequest)(nil),  // 43: paput.memo.v1.ListProcessedSessionsRequest
+	(*MarkProcessedSessionsRequest)(nil),  // 44: paput.memo.v1.MarkProcessedSessionsRequest
+	(*GetCapturePolicyRequest)(nil),       // 45: paput.memo.v1.GetCapturePolicyRequest
+	(*UpdateCapturePolicyRequest)(nil),    // 46: paput.memo.v1.UpdateCapturePolicyRequest
+	(*GetDiscardContextRequest)(nil),      // 47: paput.memo.v1.GetDiscardContextRequest
+	(*ExportAccountRequest)(nil),          // 48: paput.memo.v1.ExportAccountRequest
+	(*ImportAccountRequest)(nil),          // 49: paput.memo.v1.ImportAccountRequest
+	(*CreateNoteResponse)(nil),            // 50: paput.memo.v1.CreateNoteResponse
+	(*SearchNotesResponse)(nil),           // 51: paput.memo.v1.SearchNotesResponse
+	(*GetNoteResponse)(nil),               // 52: paput.memo.v1.GetNoteResponse
+	(*UpdateNoteResponse)(nil),            // 53: paput.memo.v1.UpdateNoteResponse
+	(*DeleteNoteResponse)(nil),            // 54: paput.memo.v1.DeleteNoteResponse
+	(*AddCandidatesResponse)(nil),         // 55: paput.memo.v1.AddCandidatesResponse
+	(*ListCandidatesResponse)(nil),        // 56: paput.memo.v1.ListCandidatesResponse
+	(*UpdateCandidatesResponse)(nil),      // 57: paput.memo.v1.UpdateCandidatesResponse
+	(*DiscardCandidatesResponse)(nil),     // 58: paput.memo.v1.DiscardCandidatesResponse
+	(*SaveCandidatesResponse)(nil),        // 59: paput.memo.v1.SaveCandidatesResponse
+	(*ListProcessedSessionsResponse)(nil), // 60: paput.memo.v1.ListProcessedSessionsResponse
+	(*MarkProcessedSessionsResponse)(nil), // 61: paput.memo.v1.MarkProcessedSessionsResponse
+	(*GetCapturePolicyResponse)(nil),      // 62: paput.memo.v1.GetCapturePolicyResponse
+	(*UpdateCapturePolicyResponse)(nil),   // 63: paput.memo.v1.UpdateCapturePolicyResponse
+	(*GetDiscardContextResponse)(nil),     // 64: paput.memo.v1.GetDiscardContextResponse
+	(*ExportAccountResponse)(nil),         // 65: paput.memo.v1.ExportAccountResponse
+	(*ImportAccountResponse)(nil),         // 66: paput.memo.v1.ImportAccountResponse
 }
 var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
-	28, // 0: paput.memo.v1.Memo.create_time:type_name -> google.protobuf.Timestamp
-	28, // 1: paput.memo.v1.Memo.update_time:type_name -> google.protobuf.Timestamp
-	28, // 2: paput.memo.v1.Memo.delete_time:type_name -> google.protobuf.Timestamp
-	28, // 3: paput.memo.v1.MemoDraft.create_time:type_name -> google.protobuf.Timestamp
+	30, // 0: paput.memo.v1.Memo.create_time:type_name -> google.protobuf.Timestamp
+	30, // 1: paput.memo.v1.Memo.update_time:type_name -> google.protobuf.Timestamp
+	30, // 2: paput.memo.v1.Memo.delete_time:type_name -> google.protobuf.Timestamp
+	30, // 3: paput.memo.v1.MemoDraft.create_time:type_name -> google.protobuf.Timestamp
 	1,  // 4: paput.memo.v1.CreateMemosRequest.memos:type_name -> paput.memo.v1.MemoDraft
 	4,  // 5: paput.memo.v1.CreateMemosResponse.results:type_name -> paput.memo.v1.CreateMemoResult
 	5,  // 6: paput.memo.v1.CreateMemoResult.memo:type_name -> paput.memo.v1.MemoEntry
-	29, // 7: paput.memo.v1.CreateMemoResult.error:type_name -> paput.tool.v1.ItemError
-	28, // 8: paput.memo.v1.MemoEntry.create_time:type_name -> google.protobuf.Timestamp
-	28, // 9: paput.memo.v1.MemoEntry.update_time:type_name -> google.protobuf.Timestamp
-	28, // 10: paput.memo.v1.MemoEntry.delete_time:type_name -> google.protobuf.Timestamp
-	28, // 11: paput.memo.v1.SearchMemosRequest.created_after:type_name -> google.protobuf.Timestamp
-	28, // 12: paput.memo.v1.SearchMemosRequest.created_before:type_name -> google.protobuf.Timestamp
-	28, // 13: paput.memo.v1.SearchMemosRequest.updated_after:type_name -> google.protobuf.Timestamp
-	28, // 14: paput.memo.v1.SearchMemosRequest.updated_before:type_name -> google.protobuf.Timestamp
+	31, // 7: paput.memo.v1.CreateMemoResult.error:type_name -> paput.tool.v1.ItemError
+	30, // 8: paput.memo.v1.MemoEntry.create_time:type_name -> google.protobuf.Timestamp
+	30, // 9: paput.memo.v1.MemoEntry.update_time:type_name -> google.protobuf.Timestamp
+	30, // 10: paput.memo.v1.MemoEntry.delete_time:type_name -> google.protobuf.Timestamp
+	30, // 11: paput.memo.v1.SearchMemosRequest.created_after:type_name -> google.protobuf.Timestamp
+	30, // 12: paput.memo.v1.SearchMemosRequest.created_before:type_name -> google.protobuf.Timestamp
+	30, // 13: paput.memo.v1.SearchMemosRequest.updated_after:type_name -> google.protobuf.Timestamp
+	30, // 14: paput.memo.v1.SearchMemosRequest.updated_before:type_name -> google.protobuf.Timestamp
 	5,  // 15: paput.memo.v1.SearchMemosResponse.entries:type_name -> paput.memo.v1.MemoEntry
 	0,  // 16: paput.memo.v1.SearchMemosResponse.memos:type_name -> paput.memo.v1.Memo
-	30, // 17: paput.memo.v1.UpdateMemoRequest.update_mask:type_name -> google.protobuf.FieldMask
+	32, // 17: paput.memo.v1.UpdateMemoRequest.update_mask:type_name -> google.protobuf.FieldMask
 	0,  // 18: paput.memo.v1.UpdateMemoResponse.memo:type_name -> paput.memo.v1.Memo
 	14, // 19: paput.memo.v1.DeleteMemosResponse.results:type_name -> paput.memo.v1.MemoResult
 	14, // 20: paput.memo.v1.RestoreMemosResponse.results:type_name -> paput.memo.v1.MemoResult
-	29, // 21: paput.memo.v1.MemoResult.error:type_name -> paput.tool.v1.ItemError
+	31, // 21: paput.memo.v1.MemoResult.error:type_name -> paput.tool.v1.ItemError
 	17, // 22: paput.memo.v1.PublishMemosResponse.results:type_name -> paput.memo.v1.PublishMemoResult
-	29, // 23: paput.memo.v1.PublishMemoResult.error:type_name -> paput.tool.v1.ItemError
+	31, // 23: paput.memo.v1.PublishMemoResult.error:type_name -> paput.tool.v1.ItemError
 	14, // 24: paput.memo.v1.UnpublishMemosResponse.results:type_name -> paput.memo.v1.MemoResult
-	0,  // 25: paput.memo.v1.GetPublicMemoResponse.memo:type_name -> paput.memo.v1.Memo
-	24, // 26: paput.memo.v1.ListMemoRevisionsResponse.revisions:type_name -> paput.memo.v1.MemoRevision
-	28, // 27: paput.memo.v1.MemoRevision.time:type_name -> google.protobuf.Timestamp
-	0,  // 28: paput.memo.v1.MemoRevision.memo:type_name -> paput.memo.v1.Memo
-	27, // 29: paput.memo.v1.ListCategoriesResponse.categories:type_name -> paput.memo.v1.Category
-	2,  // 30: paput.memo.v1.MemoService.CreateMemos:input_type -> paput.memo.v1.CreateMemosRequest
-	6,  // 31: paput.memo.v1.MemoService.SearchMemos:input_type -> paput.memo.v1.SearchMemosRequest
-	8,  // 32: paput.memo.v1.MemoService.UpdateMemo:input_type -> paput.memo.v1.UpdateMemoRequest
-	10, // 33: paput.memo.v1.MemoService.DeleteMemos:input_type -> paput.memo.v1.DeleteMemosRequest
-	12, // 34: paput.memo.v1.MemoService.RestoreMemos:input_type -> paput.memo.v1.RestoreMemosRequest
-	15, // 35: paput.memo.v1.MemoService.PublishMemos:input_type -> paput.memo.v1.PublishMemosRequest
-	18, // 36: paput.memo.v1.MemoService.UnpublishMemos:input_type -> paput.memo.v1.UnpublishMemosRequest
-	20, // 37: paput.memo.v1.MemoService.GetPublicMemo:input_type -> paput.memo.v1.GetPublicMemoRequest
-	22, // 38: paput.memo.v1.MemoService.ListMemoRevisions:input_type -> paput.memo.v1.ListMemoRevisionsRequest
-	25, // 39: paput.memo.v1.MemoService.ListCategories:input_type -> paput.memo.v1.ListCategoriesRequest
-	31, // 40: paput.memo.v1.MemoService.CreateNote:input_type -> paput.memo.v1.CreateNoteRequest
-	32, // 41: paput.memo.v1.MemoService.SearchNotes:input_type -> paput.memo.v1.SearchNotesRequest
-	33, // 42: paput.memo.v1.MemoService.GetNote:input_type -> paput.memo.v1.GetNoteRequest
-	34, // 43: paput.memo.v1.MemoService.UpdateNote:input_type -> paput.memo.v1.UpdateNoteRequest
-	35, // 44: paput.memo.v1.MemoService.DeleteNote:input_type -> paput.memo.v1.DeleteNoteRequest
-	36, // 45: paput.memo.v1.MemoService.AddCandidates:input_type -> paput.memo.v1.AddCandidatesRequest
-	37, // 46: paput.memo.v1.MemoService.ListCandidates:input_type -> paput.memo.v1.ListCandidatesRequest
-	38, // 47: paput.memo.v1.MemoService.UpdateCandidates:input_type -> paput.memo.v1.UpdateCandidatesRequest
-	39, // 48: paput.memo.v1.MemoService.DiscardCandidates:input_type -> paput.memo.v1.DiscardCandidatesRequest
-	40, // 49: paput.memo.v1.MemoService.SaveCandidates:input_type -> paput.memo.v1.SaveCandidatesRequest
-	41, // 50: paput.memo.v1.MemoService.ListProcessedSessions:input_type -> paput.memo.v1.ListProcessedSessionsRequest
-	42, // 51: paput.memo.v1.MemoService.MarkProcessedSessions:input_type -> paput.memo.v1.MarkProcessedSessionsRequest
-	43, // 52: paput.memo.v1.MemoService.GetCapturePolicy:input_type -> paput.memo.v1.GetCapturePolicyRequest
-	44, // 53: paput.memo.v1.MemoService.UpdateCapturePolicy:input_type -> paput.memo.v1.UpdateCapturePolicyRequest
-	45, // 54: paput.memo.v1.MemoService.GetDiscardContext:input_type -> paput.memo.v1.GetDiscardContextRequest
-	46, // 55: paput.memo.v1.MemoService.ExportAccount:input_type -> paput.memo.v1.ExportAccountRequest
-	47, // 56: paput.memo.v1.MemoService.ImportAccount:input_type -> paput.memo.v1.ImportAccountRequest
-	3,  // 57: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
-	7,  // 58: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
-	9,  // 59: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
-	11, // 60: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
-	13, // 61: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
-	16, // 62: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
-	19, // 63: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
-	21, // 64: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
-	23, // 65: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
-	26, // 66: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
-	48, // 67: paput.memo.v1.MemoService.CreateNote:output_type -> paput.memo.v1.CreateNoteResponse
-	49, // 68: paput.memo.v1.MemoService.SearchNotes:output_type -> paput.memo.v1.SearchNotesResponse
-	50, // 69: paput.memo.v1.MemoService.GetNote:output_type -> paput.memo.v1.GetNoteResponse
-	51, // 70: paput.memo.v1.MemoService.UpdateNote:output_type -> paput.memo.v1.UpdateNoteResponse
-	52, // 71: paput.memo.v1.MemoService.DeleteNote:output_type -> paput.memo.v1.DeleteNoteResponse
-	53, // 72: paput.memo.v1.MemoService.AddCandidates:output_type -> paput.memo.v1.AddCandidatesResponse
-	54, // 73: paput.memo.v1.MemoService.ListCandidates:output_type -> paput.memo.v1.ListCandidatesResponse
-	55, // 74: paput.memo.v1.MemoService.UpdateCandidates:output_type -> paput.memo.v1.UpdateCandidatesResponse
-	56, // 75: paput.memo.v1.MemoService.DiscardCandidates:output_type -> paput.memo.v1.DiscardCandidatesResponse
-	57, // 76: paput.memo.v1.MemoService.SaveCandidates:output_type -> paput.memo.v1.SaveCandidatesResponse
-	58, // 77: paput.memo.v1.MemoService.ListProcessedSessions:output_type -> paput.memo.v1.ListProcessedSessionsResponse
-	59, // 78: paput.memo.v1.MemoService.MarkProcessedSessions:output_type -> paput.memo.v1.MarkProcessedSessionsResponse
-	60, // 79: paput.memo.v1.MemoService.GetCapturePolicy:output_type -> paput.memo.v1.GetCapturePolicyResponse
-	61, // 80: paput.memo.v1.MemoService.UpdateCapturePolicy:output_type -> paput.memo.v1.UpdateCapturePolicyResponse
-	62, // 81: paput.memo.v1.MemoService.GetDiscardContext:output_type -> paput.memo.v1.GetDiscardContextResponse
-	63, // 82: paput.memo.v1.MemoService.ExportAccount:output_type -> paput.memo.v1.ExportAccountResponse
-	64, // 83: paput.memo.v1.MemoService.ImportAccount:output_type -> paput.memo.v1.ImportAccountResponse
-	57, // [57:84] is the sub-list for method output_type
-	30, // [30:57] is the sub-list for method input_type
-	30, // [30:30] is the sub-list for extension type_name
-	30, // [30:30] is the sub-list for extension extendee
-	0,  // [0:30] is the sub-list for field type_name
+	0,  // 25: paput.memo.v1.WatchMemosResponse.memo:type_name -> paput.memo.v1.Memo
+	0,  // 26: paput.memo.v1.GetPublicMemoResponse.memo:type_name -> paput.memo.v1.Memo
+	26, // 27: paput.memo.v1.ListMemoRevisionsResponse.revisions:type_name -> paput.memo.v1.MemoRevision
+	30, // 28: paput.memo.v1.MemoRevision.time:type_name -> google.protobuf.Timestamp
+	0,  // 29: paput.memo.v1.MemoRevision.memo:type_name -> paput.memo.v1.Memo
+	29, // 30: paput.memo.v1.ListCategoriesResponse.categories:type_name -> paput.memo.v1.Category
+	2,  // 31: paput.memo.v1.MemoService.CreateMemos:input_type -> paput.memo.v1.CreateMemosRequest
+	6,  // 32: paput.memo.v1.MemoService.SearchMemos:input_type -> paput.memo.v1.SearchMemosRequest
+	8,  // 33: paput.memo.v1.MemoService.UpdateMemo:input_type -> paput.memo.v1.UpdateMemoRequest
+	10, // 34: paput.memo.v1.MemoService.DeleteMemos:input_type -> paput.memo.v1.DeleteMemosRequest
+	12, // 35: paput.memo.v1.MemoService.RestoreMemos:input_type -> paput.memo.v1.RestoreMemosRequest
+	15, // 36: paput.memo.v1.MemoService.PublishMemos:input_type -> paput.memo.v1.PublishMemosRequest
+	18, // 37: paput.memo.v1.MemoService.UnpublishMemos:input_type -> paput.memo.v1.UnpublishMemosRequest
+	20, // 38: paput.memo.v1.MemoService.WatchMemos:input_type -> paput.memo.v1.WatchMemosRequest
+	22, // 39: paput.memo.v1.MemoService.GetPublicMemo:input_type -> paput.memo.v1.GetPublicMemoRequest
+	24, // 40: paput.memo.v1.MemoService.ListMemoRevisions:input_type -> paput.memo.v1.ListMemoRevisionsRequest
+	27, // 41: paput.memo.v1.MemoService.ListCategories:input_type -> paput.memo.v1.ListCategoriesRequest
+	33, // 42: paput.memo.v1.MemoService.CreateNote:input_type -> paput.memo.v1.CreateNoteRequest
+	34, // 43: paput.memo.v1.MemoService.SearchNotes:input_type -> paput.memo.v1.SearchNotesRequest
+	35, // 44: paput.memo.v1.MemoService.GetNote:input_type -> paput.memo.v1.GetNoteRequest
+	36, // 45: paput.memo.v1.MemoService.UpdateNote:input_type -> paput.memo.v1.UpdateNoteRequest
+	37, // 46: paput.memo.v1.MemoService.DeleteNote:input_type -> paput.memo.v1.DeleteNoteRequest
+	38, // 47: paput.memo.v1.MemoService.AddCandidates:input_type -> paput.memo.v1.AddCandidatesRequest
+	39, // 48: paput.memo.v1.MemoService.ListCandidates:input_type -> paput.memo.v1.ListCandidatesRequest
+	40, // 49: paput.memo.v1.MemoService.UpdateCandidates:input_type -> paput.memo.v1.UpdateCandidatesRequest
+	41, // 50: paput.memo.v1.MemoService.DiscardCandidates:input_type -> paput.memo.v1.DiscardCandidatesRequest
+	42, // 51: paput.memo.v1.MemoService.SaveCandidates:input_type -> paput.memo.v1.SaveCandidatesRequest
+	43, // 52: paput.memo.v1.MemoService.ListProcessedSessions:input_type -> paput.memo.v1.ListProcessedSessionsRequest
+	44, // 53: paput.memo.v1.MemoService.MarkProcessedSessions:input_type -> paput.memo.v1.MarkProcessedSessionsRequest
+	45, // 54: paput.memo.v1.MemoService.GetCapturePolicy:input_type -> paput.memo.v1.GetCapturePolicyRequest
+	46, // 55: paput.memo.v1.MemoService.UpdateCapturePolicy:input_type -> paput.memo.v1.UpdateCapturePolicyRequest
+	47, // 56: paput.memo.v1.MemoService.GetDiscardContext:input_type -> paput.memo.v1.GetDiscardContextRequest
+	48, // 57: paput.memo.v1.MemoService.ExportAccount:input_type -> paput.memo.v1.ExportAccountRequest
+	49, // 58: paput.memo.v1.MemoService.ImportAccount:input_type -> paput.memo.v1.ImportAccountRequest
+	3,  // 59: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
+	7,  // 60: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
+	9,  // 61: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
+	11, // 62: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
+	13, // 63: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
+	16, // 64: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
+	19, // 65: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
+	21, // 66: paput.memo.v1.MemoService.WatchMemos:output_type -> paput.memo.v1.WatchMemosResponse
+	23, // 67: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
+	25, // 68: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
+	28, // 69: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
+	50, // 70: paput.memo.v1.MemoService.CreateNote:output_type -> paput.memo.v1.CreateNoteResponse
+	51, // 71: paput.memo.v1.MemoService.SearchNotes:output_type -> paput.memo.v1.SearchNotesResponse
+	52, // 72: paput.memo.v1.MemoService.GetNote:output_type -> paput.memo.v1.GetNoteResponse
+	53, // 73: paput.memo.v1.MemoService.UpdateNote:output_type -> paput.memo.v1.UpdateNoteResponse
+	54, // 74: paput.memo.v1.MemoService.DeleteNote:output_type -> paput.memo.v1.DeleteNoteResponse
+	55, // 75: paput.memo.v1.MemoService.AddCandidates:output_type -> paput.memo.v1.AddCandidatesResponse
+	56, // 76: paput.memo.v1.MemoService.ListCandidates:output_type -> paput.memo.v1.ListCandidatesResponse
+	57, // 77: paput.memo.v1.MemoService.UpdateCandidates:output_type -> paput.memo.v1.UpdateCandidatesResponse
+	58, // 78: paput.memo.v1.MemoService.DiscardCandidates:output_type -> paput.memo.v1.DiscardCandidatesResponse
+	59, // 79: paput.memo.v1.MemoService.SaveCandidates:output_type -> paput.memo.v1.SaveCandidatesResponse
+	60, // 80: paput.memo.v1.MemoService.ListProcessedSessions:output_type -> paput.memo.v1.ListProcessedSessionsResponse
+	61, // 81: paput.memo.v1.MemoService.MarkProcessedSessions:output_type -> paput.memo.v1.MarkProcessedSessionsResponse
+	62, // 82: paput.memo.v1.MemoService.GetCapturePolicy:output_type -> paput.memo.v1.GetCapturePolicyResponse
+	63, // 83: paput.memo.v1.MemoService.UpdateCapturePolicy:output_type -> paput.memo.v1.UpdateCapturePolicyResponse
+	64, // 84: paput.memo.v1.MemoService.GetDiscardContext:output_type -> paput.memo.v1.GetDiscardContextResponse
+	65, // 85: paput.memo.v1.MemoService.ExportAccount:output_type -> paput.memo.v1.ExportAccountResponse
+	66, // 86: paput.memo.v1.MemoService.ImportAccount:output_type -> paput.memo.v1.ImportAccountResponse
+	59, // [59:87] is the sub-list for method output_type
+	31, // [31:59] is the sub-list for method input_type
+	31, // [31:31] is the sub-list for extension type_name
+	31, // [31:31] is the sub-list for extension extendee
+	0,  // [0:31] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_memo_service_proto_init() }
@@ -2526,13 +2694,17 @@ func file_paput_memo_v1_memo_service_proto_init() {
 	file_paput_memo_v1_capture_proto_init()
 	file_paput_memo_v1_notes_proto_init()
 	file_paput_memo_v1_memo_service_proto_msgTypes[6].OneofWrappers = []any{}
+	file_paput_memo_v1_memo_service_proto_msgTypes[21].OneofWrappers = []any{
+		(*WatchMemosResponse_Memo)(nil),
+		(*WatchMemosResponse_PurgedId)(nil),
+	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_memo_service_proto_rawDesc), len(file_paput_memo_v1_memo_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   30,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -39,6 +39,8 @@ const (
 	MemoServicePublishMemosProcedure = "/paput.memo.v1.MemoService/PublishMemos"
 	// MemoServiceUnpublishMemosProcedure is the procedure name of the MemoService's UnpublishMemos RPC.
 	MemoServiceUnpublishMemosProcedure = "/paput.memo.v1.MemoService/UnpublishMemos"
+	// MemoServiceWatchMemosProcedure is the procedure name of the MemoService's WatchMemos RPC.
+	MemoServiceWatchMemosProcedure = "/paput.memo.v1.MemoService/WatchMemos"
 	// MemoServiceGetPublicMemoProcedure is the procedure name of the MemoService's GetPublicMemo RPC.
 	MemoServiceGetPublicMemoProcedure = "/paput.memo.v1.MemoService/GetPublicMemo"
 	// MemoServiceListMemoRevisionsProcedure is the procedure name of the MemoService's
@@ -143,6 +145,14 @@ var (
 			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("UnpublishMemos"),
 			Procedure:        MemoServiceUnpublishMemosProcedure,
 			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
+	memoServiceWatchMemosSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeServer,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("WatchMemos"),
+			Procedure:        MemoServiceWatchMemosProcedure,
+			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
 	memoServiceGetPublicMemoSpec = sync.OnceValue(func() connect.Spec {
@@ -344,6 +354,18 @@ type MemoServiceClient interface {
 	//
 	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
 	UnpublishMemos(context.Context, *v1.UnpublishMemosRequest) (*v1.UnpublishMemosResponse, error)
+	// WatchMemos tells every change to the account's memos after a position, in order, and goes on with those to come. What
+	// changed several times is told once, as it is by then. Whoever stores the position of each message beside what the message says,
+	// and gives it when it calls again, misses nothing, however often the connection or the server is lost in between.
+	//
+	// A message without a change says that there is none at present; one comes when all changes so far were told, and then every
+	// 30 seconds, so that a lost connection is noticed. The stream ends with the token, as unauthenticated, and with the server,
+	// as unavailable.
+	//
+	// Errors: out_of_range for a position that this server does not have, such as one from before it was restored from a backup:
+	// forget what was stored and begin without a position; resource_exhausted when 32 streams of the account are open;
+	// invalid_argument.
+	WatchMemos(context.Context, *v1.WatchMemosRequest) (MemoServiceWatchMemosClientStream, error)
 	// GetPublicMemo gives a public memo to anyone.
 	//
 	// Errors: not_found for a memo that is not public and for one that does not exist alike.
@@ -447,6 +469,26 @@ func NewMemoServiceClient(client *connect.Client) MemoServiceClient {
 	return &memoServiceClient{client: client}
 }
 
+// MemoServiceWatchMemosClientStream is the client stream for the MemoService's WatchMemos RPC.
+type MemoServiceWatchMemosClientStream struct {
+	stream connect.ClientStream
+}
+
+// Receive returns the next response message from the server.
+func (s MemoServiceWatchMemosClientStream) Receive() (*v1.WatchMemosResponse, error) {
+	var res v1.WatchMemosResponse
+	if err := s.stream.Receive(&res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+// Close releases the stream's resources. It is idempotent and is typically deferred to clean up a
+// stream abandoned before io.EOF.
+func (s MemoServiceWatchMemosClientStream) Close() error {
+	return s.stream.Close()
+}
+
 // MemoServiceExportAccountClientStream is the client stream for the MemoService's ExportAccount
 // RPC.
 type MemoServiceExportAccountClientStream struct {
@@ -507,6 +549,18 @@ type MemoServiceHandler interface {
 	//
 	// Errors: invalid_argument when there is no id or there are too many. An unknown id is reported in its own result.
 	UnpublishMemos(context.Context, *v1.UnpublishMemosRequest) (*v1.UnpublishMemosResponse, error)
+	// WatchMemos tells every change to the account's memos after a position, in order, and goes on with those to come. What
+	// changed several times is told once, as it is by then. Whoever stores the position of each message beside what the message says,
+	// and gives it when it calls again, misses nothing, however often the connection or the server is lost in between.
+	//
+	// A message without a change says that there is none at present; one comes when all changes so far were told, and then every
+	// 30 seconds, so that a lost connection is noticed. The stream ends with the token, as unauthenticated, and with the server,
+	// as unavailable.
+	//
+	// Errors: out_of_range for a position that this server does not have, such as one from before it was restored from a backup:
+	// forget what was stored and begin without a position; resource_exhausted when 32 streams of the account are open;
+	// invalid_argument.
+	WatchMemos(context.Context, *v1.WatchMemosRequest, MemoServiceWatchMemosServerStream) error
 	// GetPublicMemo gives a public memo to anyone.
 	//
 	// Errors: not_found for a memo that is not public and for one that does not exist alike.
@@ -616,6 +670,7 @@ func RegisterMemoServiceHandler(server *connect.Server, svc MemoServiceHandler) 
 		connect.Method{Spec: memoServiceRestoreMemosSpec(), Handler: adapter.restoreMemos},
 		connect.Method{Spec: memoServicePublishMemosSpec(), Handler: adapter.publishMemos},
 		connect.Method{Spec: memoServiceUnpublishMemosSpec(), Handler: adapter.unpublishMemos},
+		connect.Method{Spec: memoServiceWatchMemosSpec(), Handler: adapter.watchMemos},
 		connect.Method{Spec: memoServiceGetPublicMemoSpec(), Handler: adapter.getPublicMemo},
 		connect.Method{Spec: memoServiceListMemoRevisionsSpec(), Handler: adapter.listMemoRevisions},
 		connect.Method{Spec: memoServiceListCategoriesSpec(), Handler: adapter.listCategories},
@@ -637,6 +692,21 @@ func RegisterMemoServiceHandler(server *connect.Server, svc MemoServiceHandler) 
 		connect.Method{Spec: memoServiceExportAccountSpec(), Handler: adapter.exportAccount},
 		connect.Method{Spec: memoServiceImportAccountSpec(), Handler: adapter.importAccount},
 	)
+}
+
+// MemoServiceWatchMemosServerStream is the server stream for the MemoService's WatchMemos RPC.
+type MemoServiceWatchMemosServerStream struct {
+	stream connect.ServerStream
+}
+
+// SendHeaders flushes the response headers without a message. The first Send does this implicitly.
+func (s MemoServiceWatchMemosServerStream) SendHeaders() error {
+	return s.stream.SendHeaders()
+}
+
+// Send sends a response message to the client.
+func (s MemoServiceWatchMemosServerStream) Send(res *v1.WatchMemosResponse) error {
+	return s.stream.Send(res)
 }
 
 // MemoServiceExportAccountServerStream is the server stream for the MemoService's ExportAccount
@@ -684,6 +754,10 @@ func (UnimplementedMemoServiceHandler) PublishMemos(context.Context, *v1.Publish
 
 func (UnimplementedMemoServiceHandler) UnpublishMemos(context.Context, *v1.UnpublishMemosRequest) (*v1.UnpublishMemosResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.UnpublishMemos is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) WatchMemos(context.Context, *v1.WatchMemosRequest, MemoServiceWatchMemosServerStream) error {
+	return connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.WatchMemos is not implemented")
 }
 
 func (UnimplementedMemoServiceHandler) GetPublicMemo(context.Context, *v1.GetPublicMemoRequest) (*v1.GetPublicMemoResponse, error) {
@@ -824,6 +898,14 @@ func (c *memoServiceClient) UnpublishMemos(ctx context.Context, req *v1.Unpublis
 		return nil, err
 	}
 	return &res, nil
+}
+
+func (c *memoServiceClient) WatchMemos(ctx context.Context, req *v1.WatchMemosRequest) (MemoServiceWatchMemosClientStream, error) {
+	stream, err := c.client.CallServerStream(ctx, memoServiceWatchMemosSpec(), req)
+	if err != nil {
+		return MemoServiceWatchMemosClientStream{}, err
+	}
+	return MemoServiceWatchMemosClientStream{stream: stream}, nil
 }
 
 func (c *memoServiceClient) GetPublicMemo(ctx context.Context, req *v1.GetPublicMemoRequest) (*v1.GetPublicMemoResponse, error) {
@@ -1070,6 +1152,14 @@ func (h memoServiceHandler) unpublishMemos(ctx context.Context, _ connect.Spec, 
 		return err
 	}
 	return stream.Send(res)
+}
+
+func (h memoServiceHandler) watchMemos(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.WatchMemosRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	return h.svc.WatchMemos(ctx, &req, MemoServiceWatchMemosServerStream{stream: stream})
 }
 
 func (h memoServiceHandler) getPublicMemo(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
