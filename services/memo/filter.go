@@ -163,7 +163,7 @@ func (f filter) newest(after *cursor, limit int) (string, []any) {
 	}
 	sql := selectRow[:strings.Index(selectRow, " FROM")]
 	sql = strings.ReplaceAll(strings.Replace(sql, "SELECT ", "SELECT m.", 1), ", ", ", m.")
-	return fmt.Sprintf("%s FROM %s WHERE %s ORDER BY %s.create_time DESC, %s.id DESC LIMIT ?", sql, from, c.sql.String(), order, order), append(c.args, limit)
+	return fmt.Sprintf("%s FROM %s WHERE %s ORDER BY %s.create_time DESC, %s.id DESC LIMIT %d", sql, from, c.sql.String(), order, order, limit), c.args
 }
 
 // hasLabel lacks the end of its condition on the key.

@@ -2,10 +2,12 @@ package memo
 
 import (
 	"cmp"
+	"database/sql"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,7 +21,7 @@ const (
 	// maxLoose bounds the memos that are found by a part of the query.
 	maxLoose = 50
 	// maxClues bounds the clues of a query; the weakest do not count.
-	maxClues = 32
+	maxClues = 24
 	// maxPostings is how many of the newest memos with a clue are looked at.
 	maxPostings = 250
 	// maxMemos is where an account has so many memos that their number does not matter.
@@ -170,6 +172,19 @@ func inflections(word string) []string {
 	return slices.DeleteFunc(unique(out), func(s string) bool { return s == word })
 }
 
+// exhausted says that no memo without the query's one term can have enough of its clues: the term is the first clue, and the
+// others, which are parts of it and so at least as common, weigh too little together.
+func (s search) exhausted() bool {
+	if len(s.terms) != 1 || len(s.clues) == 0 || !slices.EqualFunc(s.terms[0].phrases, s.clues[0].phrases, slices.Equal) {
+		return false
+	}
+	rest := 0.0
+	for _, c := range s.clues[1:] {
+		rest += c.weight
+	}
+	return rest < leastShare(len(s.clues))*(s.clues[0].weight+rest)
+}
+
 // loose gives the memos that have a part of the query and are none of those given, best first, with scores below ceiling.
 func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidate, error) {
 	clues := slices.Clone(s.clues)
@@ -230,7 +245,8 @@ func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidat
 
 // countMemos gives the number of the account's memos up to pin, at most maxMemos.
 func (s search) countMemos(pin int64) (n int, err error) {
-	err = s.QueryRow("SELECT count(*) FROM (SELECT 1 FROM memos WHERE account = ? AND n <= ? LIMIT ?)", s.filter.account, pin, maxMemos).Scan(&n)
+	query := fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM memos WHERE account = ? AND n <= ? LIMIT %d)", maxMemos)
+	err = s.QueryRow(query, s.filter.account, pin).Scan(&n)
 	if err != nil {
 		return 0, fmt.Errorf("search memos: %w", err)
 	}
@@ -248,15 +264,18 @@ func (s search) postings(clue term, pin int64) ([]int64, error) {
 		from += " CROSS JOIN memo_finds f ON f.n = t.rowid"
 		s.filter.rows(&c, "f")
 	}
-	rows, err := s.Query("SELECT t.rowid FROM "+from+" WHERE "+c.sql.String()+" ORDER BY t.rowid DESC LIMIT ?", append(c.args, maxPostings)...)
-	if err != nil {
+	// One row with all of them: to hand over a row costs many times what is in it.
+	var list sql.NullString
+	query := fmt.Sprintf("SELECT group_concat(rowid) FROM (SELECT t.rowid FROM %s WHERE %s ORDER BY t.rowid DESC LIMIT %d)", from, c.sql.String(), maxPostings)
+	if err := s.QueryRow(query, c.args...).Scan(&list); err != nil {
 		return nil, fmt.Errorf("search memos: %w", err)
 	}
-	defer rows.Close()
 	var out []int64
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
+	for rest := list.String; rest != ""; {
+		var first string
+		first, rest, _ = strings.Cut(rest, ",")
+		n, err := strconv.ParseInt(first, 10, 64)
+		if err != nil {
 			return nil, fmt.Errorf("search memos: %w", err)
 		}
 		out = append(out, n)
@@ -267,7 +286,7 @@ func (s search) postings(clue term, pin int64) ([]int64, error) {
 		}
 	}
 	slices.SortFunc(out, func(a, b int64) int { return cmp.Compare(b, a) })
-	return out[:min(len(out), maxPostings)], rows.Err()
+	return out[:min(len(out), maxPostings)], nil
 }
 
 // finds gives what ranking needs of those memos that pass the filter.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
@@ -13,7 +14,7 @@ import (
 // maxCandidates bounds what one search ranks, and so what it costs, however common its words are: the newest memos that
 // have the words in their title, as many again of the newest that have them anywhere. Matches beyond these follow the
 // ranked ones, newest first.
-const maxCandidates = 150
+const maxCandidates = 100
 
 // maxCounted is where a word is common enough for its exact number not to matter.
 const maxCounted = 200
@@ -42,9 +43,6 @@ func (s search) keyword() (*memov1.SearchMemosResponse, error) {
 	}
 	at, err := s.begin()
 	if err != nil {
-		return nil, err
-	}
-	if err := s.weigh(at.Pin); err != nil {
 		return nil, err
 	}
 	ranked, oldest, err := s.ranked(at.Pin)
@@ -96,24 +94,31 @@ func (s search) begin() (cursor, error) {
 
 // ranked gives the candidates, best first. When there are matches beyond them, oldest is the n below which they are.
 func (s search) ranked(pin int64) (ranked []candidate, oldest int64, err error) {
-	ranked, err = s.matches(inText, pin, maxCandidates)
+	finds, err := s.matches(inText, pin, maxCandidates)
 	if err != nil {
 		return nil, 0, err
 	}
-	if len(ranked) == maxCandidates {
-		oldest = ranked[len(ranked)-1].n
+	if len(finds) == maxCandidates {
+		oldest = finds[len(finds)-1].n
 		inTitles, err := s.matches(inTitle, pin, maxCandidates)
 		if err != nil {
 			return nil, 0, err
 		}
-		for _, c := range inTitles {
-			if c.n < oldest {
-				ranked = append(ranked, c)
+		for _, f := range inTitles {
+			if f.n < oldest {
+				finds = append(finds, f)
 			}
 		}
 	}
+	if err := s.weigh(pin, len(finds)); err != nil {
+		return nil, 0, err
+	}
+	ranked = make([]candidate, len(finds))
+	for i, f := range finds {
+		ranked[i] = candidate{n: f.n, score: score(s.terms, f.folded, f.length)}
+	}
 	slices.SortFunc(ranked, candidate.compare)
-	if len(ranked) >= enough {
+	if len(ranked) >= enough || s.exhausted() {
 		return ranked, oldest, nil
 	}
 	ceiling := 0.0
@@ -137,12 +142,11 @@ func (s search) tail(at cursor, ranked []candidate, oldest int64, limit int) ([]
 		if err != nil {
 			return nil, err
 		}
-		for _, c := range batch {
-			below = c.n - 1
-			given := slices.ContainsFunc(ranked, func(r candidate) bool { return r.n == c.n })
+		for _, f := range batch {
+			below = f.n - 1
+			given := slices.ContainsFunc(ranked, func(r candidate) bool { return r.n == f.n })
 			if !given && len(out) < limit {
-				c.score = ceiling
-				out = append(out, c)
+				out = append(out, candidate{n: f.n, score: ceiling})
 			}
 		}
 		if len(batch) < limit {
@@ -153,35 +157,32 @@ func (s search) tail(at cursor, ranked []candidate, oldest int64, limit int) ([]
 }
 
 // matches gives the newest memos that have all terms and pass the filter, from n = pin down.
-func (s search) matches(kind byte, pin int64, limit int) ([]candidate, error) {
+func (s search) matches(kind byte, pin int64, limit int) ([]find, error) {
 	wanted := expressionFor(s.filter.account, kind, s.terms, s.filter.lists())
 	var c clause
 	c.and("t.memo_text MATCH ?", wanted.fts5())
 	c.and("t.rowid <= ?", pin)
 	s.filter.rows(&c, "f")
-	query := "SELECT f.n, f.length, f.folded FROM memo_text t CROSS JOIN memo_finds f ON f.n = t.rowid WHERE " + c.sql.String() + " ORDER BY t.rowid DESC LIMIT ?"
-	rows, err := s.Query(query, append(c.args, limit)...)
+	query := "SELECT f.n, f.length, f.folded FROM memo_text t CROSS JOIN memo_finds f ON f.n = t.rowid WHERE " + c.sql.String() + " ORDER BY t.rowid DESC LIMIT " + strconv.Itoa(limit)
+	rows, err := s.Query(query, c.args...)
 	if err != nil {
 		return nil, fmt.Errorf("search memos: %w", err)
 	}
 	defer rows.Close()
-	var out []candidate
-	take := func(f find) {
-		out = append(out, candidate{n: f.n, score: score(s.terms, f.folded, f.length)})
-	}
+	var out []find
 	for rows.Next() {
 		var f find
 		if err := rows.Scan(&f.n, &f.length, &f.folded); err != nil {
 			return nil, fmt.Errorf("search memos: %w", err)
 		}
-		take(f)
+		out = append(out, f)
 	}
 	for _, f := range s.waiting {
 		if f.n <= pin && f.passes && wanted.holds(f.document) {
-			take(f)
+			out = append(out, f)
 		}
 	}
-	slices.SortFunc(out, func(a, b candidate) int { return cmp.Compare(b.n, a.n) })
+	slices.SortFunc(out, func(a, b find) int { return cmp.Compare(b.n, a.n) })
 	return out[:min(len(out), limit)], rows.Err()
 }
 
@@ -215,19 +216,19 @@ func (s search) findWaiting() ([]find, error) {
 	return out, rows.Err()
 }
 
-// weigh gives each term its weight: the fewer of the account's memos have it, the more it counts. For a single term it makes
-// no difference.
-func (s search) weigh(pin int64) error {
+// weigh gives each term its weight: the fewer of the account's memos have it, the more it counts. For a single term, or a
+// single memo to rank, it makes no difference.
+func (s search) weigh(pin int64, memos int) error {
 	for i := range s.terms {
 		t := &s.terms[i]
 		t.weight = 1
-		if len(s.terms) == 1 {
-			break
+		if len(s.terms) == 1 || memos <= 1 {
+			continue
 		}
 		wanted := expressionFor(s.filter.account, inText, []term{*t}, nil)
 		n := 0
-		err := s.QueryRow("SELECT count(*) FROM (SELECT 1 FROM memo_text WHERE memo_text MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT ?)",
-			wanted.fts5(), pin, maxCounted).Scan(&n)
+		err := s.QueryRow(fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM memo_text WHERE memo_text MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT %d)", maxCounted),
+			wanted.fts5(), pin).Scan(&n)
 		if err != nil {
 			return fmt.Errorf("search memos: %w", err)
 		}

@@ -3,7 +3,9 @@ package memo
 import (
 	"context"
 	"database/sql"
+	"database/sql/driver"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -128,26 +130,37 @@ func (s search) newest() (*memov1.SearchMemosResponse, error) {
 
 // querier reads the read model at one moment.
 type querier struct {
-	ctx context.Context
-	tx  *sql.Tx
+	ctx  context.Context
+	conn *sql.Conn
 }
 
-// snapshot runs fn on the read model as it is at one moment.
-func (s *Service) snapshot(ctx context.Context, fn func(q querier) error) error {
-	tx, err := s.log.DB().BeginTx(ctx, &sql.TxOptions{ReadOnly: true})
+// snapshot runs fn on the read model as it is at one moment. It waits for a connection no longer than ctx; then it carries
+// on to the end, which is near, because a statement that may be interrupted costs as much again in being watched.
+func (s *Service) snapshot(ctx context.Context, fn func(q querier) error) (err error) {
+	conn, err := s.log.DB().Conn(ctx)
 	if err != nil {
 		return fmt.Errorf("read memos: %w", err)
 	}
-	defer tx.Rollback()
-	return fn(querier{ctx, tx})
+	defer conn.Close()
+	q := querier{context.WithoutCancel(ctx), conn}
+	if _, err := conn.ExecContext(q.ctx, "BEGIN"); err != nil {
+		return fmt.Errorf("read memos: %w", err)
+	}
+	defer func() {
+		if _, e := conn.ExecContext(q.ctx, "ROLLBACK"); e != nil {
+			_ = conn.Raw(func(any) error { return driver.ErrBadConn }) // nobody else gets it
+			err = errors.Join(err, fmt.Errorf("read memos: %w", e))
+		}
+	}()
+	return fn(q)
 }
 
 func (q querier) Query(query string, args ...any) (*sql.Rows, error) {
-	return q.tx.QueryContext(q.ctx, query, args...)
+	return q.conn.QueryContext(q.ctx, query, args...)
 }
 
 func (q querier) QueryRow(query string, args ...any) *sql.Row {
-	return q.tx.QueryRowContext(q.ctx, query, args...)
+	return q.conn.QueryRowContext(q.ctx, query, args...)
 }
 
 // rows gives the memos of a query that selects what selectRow does.

@@ -60,11 +60,17 @@ func (s *snippets) of(c content) string {
 func (s *snippets) densest(text string) (at, found int) {
 	near := 0
 	for _, t := range s.terms {
-		if near = strings.Index(text, t.needles[0]); near > 0 {
+		if near = strings.Index(text, t.needles[0]); near >= 0 {
 			break
 		}
 	}
-	begin := characterStart(text, max(0, near-firstSearched/3))
+	if len(s.terms) == 1 && near >= 0 {
+		if t := s.terms[0]; t.dense || wholeWord(text, near, near+len(t.needles[0])) {
+			return near, 1
+		}
+	}
+	near = max(0, near)
+	begin := characterStart(text, near-firstSearched/3)
 	end := characterStart(text, begin+firstSearched)
 	at, found = s.densestIn(text[begin:end])
 	at += begin
@@ -136,6 +142,7 @@ func (s *snippets) fold(text string) {
 
 // characterStart moves i back to where a character begins; to the end when i is beyond it.
 func characterStart(s string, i int) int {
+	i = max(0, i)
 	if i >= len(s) {
 		return len(s)
 	}
