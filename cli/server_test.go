@@ -60,8 +60,11 @@ type server struct {
 	revocations   int
 	calls         int
 	memos         []*memov1.Memo
-	pass          connect.Code // what the next memo RPC fails with
-	loses         int          // how many refreshes go unanswered, as when the line is cut
+	pass          connect.Code                           // what the next memo RPC fails with
+	loses         int                                    // how many refreshes go unanswered, as when the line is cut
+	losesAnswers  int                                    // how many memo RPCs are carried out and go unanswered
+	keys          map[string]string                      // idempotency keys of memo RPCs, by procedure
+	kept          map[string]*memov1.CreateMemosResponse // answers by idempotency key
 }
 
 func newServer(t *testing.T) *server {
@@ -69,7 +72,7 @@ func newServer(t *testing.T) *server {
 	s := &server{
 		methods: []string{"S256"}, ttl: 3600, codesFor: 600, grantTypes: map[string][]string{},
 		clients: map[string]url.Values{}, codes: map[string]url.Values{},
-		access: map[string]bool{}, refresh: map[string]bool{},
+		access: map[string]bool{}, refresh: map[string]bool{}, keys: map[string]string{}, kept: map[string]*memov1.CreateMemosResponse{},
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /.well-known/oauth-protected-resource", s.resourceMetadata)
@@ -84,10 +87,28 @@ func newServer(t *testing.T) *server {
 	accountv1connect.RegisterAccountServiceHandler(rpc, s)
 	oauthv1connect.RegisterOAuthServiceHandler(rpc, s)
 	connecthttp.Mount(mux, rpc)
-	s.Server = httptest.NewServer(mux)
+	s.Server = httptest.NewServer(s.losing(mux))
 	t.Cleanup(s.Close)
 	s.issuer, s.resource, s.sendsIss = s.URL, s.URL, s.URL
 	return s
+}
+
+// losing cuts the line when a memo RPC was carried out, and before its answer, as often as it is told to.
+func (s *server) losing(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		s.mu.Lock()
+		cut := s.losesAnswers > 0 && strings.HasPrefix(r.URL.Path, "/"+memov1connect.MemoServiceName+"/")
+		if cut {
+			s.losesAnswers--
+		}
+		s.mu.Unlock()
+		if !cut {
+			next.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(httptest.NewRecorder(), r)
+		panic(http.ErrAbortHandler)
+	})
 }
 
 func answer(w http.ResponseWriter, status int, v any) {
@@ -307,8 +328,23 @@ func (s *server) authenticate(next connect.ServerFunc) connect.ServerFunc {
 		if fail != 0 {
 			return connect.NewError(fail, "as the test wants it")
 		}
-		return next(ctx, spec, stream)
+		return next(ctx, spec, noting{stream, s, spec.Procedure})
 	}
+}
+
+// noting remembers the idempotency keys of requests.
+type noting struct {
+	connect.ServerStream
+	server    *server
+	procedure string
+}
+
+func (n noting) Receive(msg any) error {
+	err := n.ServerStream.Receive(msg)
+	if m, ok := msg.(interface{ GetIdempotencyKey() string }); ok {
+		n.server.now(func() { n.server.keys[n.procedure[strings.LastIndex(n.procedure, "/")+1:]] = m.GetIdempotencyKey() })
+	}
+	return err
 }
 
 func (s *server) GetAccount(context.Context, *accountv1.GetAccountRequest) (*accountv1.GetAccountResponse, error) {
@@ -333,7 +369,11 @@ func (s *server) find(id string) *memov1.Memo {
 func (s *server) CreateMemos(_ context.Context, r *memov1.CreateMemosRequest) (*memov1.CreateMemosResponse, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if res := s.kept[r.GetIdempotencyKey()]; res != nil {
+		return res, nil
+	}
 	res := &memov1.CreateMemosResponse{}
+	s.kept[r.GetIdempotencyKey()] = res
 	for i, d := range r.GetMemos() {
 		if len(d.GetTitle()) > 200 {
 			res.Results = append(res.Results, &memov1.CreateMemoResult{Index: int32(i),

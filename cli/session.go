@@ -2,14 +2,18 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io"
 	"net/url"
 	"sync"
 	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connecthttp"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
 const (
@@ -140,8 +144,8 @@ func (s *session) client() *connect.Client {
 	return connect.NewClient(connecthttp.NewTransport(s.app.http, s.server), s.authorize)
 }
 
-// authorize adds the access token to each call. A call of the one-request kind is refused after rpcTimeout, and when it is
-// refused for its token it is made again, once, with a fresh one.
+// authorize adds the access token to each call. A call of the one-request kind is given up after rpcTimeout, and may be made
+// again before: see retryStream.
 func (s *session) authorize(next connect.ClientFunc) connect.ClientFunc {
 	return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
 		token, err := s.access(ctx, "")
@@ -158,16 +162,18 @@ func (s *session) authorize(next connect.ClientFunc) connect.ClientFunc {
 			cancel()
 			return nil, err
 		}
-		again := func() (connect.ClientStream, error) {
+		r := &retryStream{ClientStream: stream, cancel: cancel, isRead: spec.IdempotencyLevel == connect.IdempotencyNoSideEffects}
+		r.again = func() (connect.ClientStream, error) { return next(ctx, spec) }
+		r.renew = func() error {
 			fresh, err := s.access(ctx, token)
 			if err != nil {
-				return nil, s.asRPC(err)
+				return s.asRPC(err)
 			}
 			setBearer(ctx, fresh)
-			return next(ctx, spec)
+			return nil
 		}
-		ended := func() error { return s.asRPC(sessionEnded(s.server)) }
-		return &retryStream{ClientStream: stream, again: again, ended: ended, cancel: cancel}, nil
+		r.ended = func() error { return s.asRPC(sessionEnded(s.server)) }
+		return r, nil
 	}
 }
 
@@ -195,20 +201,25 @@ type localError struct{ error }
 
 func (e localError) Unwrap() error { return e.error }
 
-// retryStream is a unary call that can be made a second time.
+// retryStream is a unary call that is made again, once, with a fresh token when it is refused for its token, and once when its
+// answer is lost: the server may have carried it out, but what only reads can be asked twice, and for everything else the
+// request's idempotency key makes the server give its first answer.
 type retryStream struct {
 	connect.ClientStream
-	again func() (connect.ClientStream, error) // nil once used
+	again func() (connect.ClientStream, error) // makes the call
+	renew func() error                         // gets a fresh token; nil once used
 	ended func() error                         // what to say when that is refused too
-	// cancel releases what both times share.
+	// cancel releases what all times share.
 	cancel context.CancelFunc
+	isRead bool
 	sent   any
+	isLost bool // an answer was
 }
 
-// Send keeps the request for the second time.
+// Send keeps the request for the next time. One that may have a key and has none gets one.
 func (r *retryStream) Send(msg any) error {
-	r.sent = msg
-	return r.ClientStream.Send(msg)
+	r.sent = withKey(msg)
+	return r.ClientStream.Send(r.sent)
 }
 
 // Close ends the call.
@@ -218,30 +229,82 @@ func (r *retryStream) Close() error {
 	return err
 }
 
-// Receive makes the call again when the first was refused for its token.
+// Receive makes the call again when that helps.
 func (r *retryStream) Receive(msg any) error {
-	err := r.ClientStream.Receive(msg)
-	if err == nil || connect.CodeOf(err) != connect.CodeUnauthenticated || r.again == nil {
-		return err
+	for {
+		err := r.ClientStream.Receive(msg)
+		switch {
+		case err == nil:
+			return nil
+		case connect.CodeOf(err) == connect.CodeUnauthenticated && r.renew == nil:
+			return r.ended()
+		case connect.CodeOf(err) == connect.CodeUnauthenticated:
+			renew := r.renew
+			r.renew = nil
+			if err := renew(); err != nil {
+				return err
+			}
+		case isLost(err) && !r.isLost && (r.isRead || keyOf(r.sent) != ""):
+			r.isLost = true
+		default:
+			return err
+		}
+		if err := r.repeat(); err != nil {
+			return err
+		}
 	}
-	again := r.again
-	r.again = nil
-	stream, err := again()
+}
+
+// repeat makes the call again.
+func (r *retryStream) repeat() error {
+	stream, err := r.again()
 	if err != nil {
 		return err
 	}
-	_ = r.ClientStream.Close() //nolint:staticcheck // the first call alone, which has told all it had to tell
+	_ = r.ClientStream.Close() //nolint:staticcheck // the call before alone, which has told all it had to tell
 	r.ClientStream = stream
 	if err := stream.Send(r.sent); err != nil {
 		return err
 	}
-	if err := stream.CloseSend(); err != nil {
-		return err
+	return stream.CloseSend()
+}
+
+// isLost says whether a call failed between here and the server, so that it may have been carried out.
+func isLost(err error) bool {
+	var ce *connect.Error
+	return errors.As(err, &ce) && !ce.IsRemote() && ce.Code() == connect.CodeUnavailable || errors.Is(err, io.ErrUnexpectedEOF)
+}
+
+// keyField is the field of a request's idempotency key; nil for a message without one.
+func keyField(msg any) (protoreflect.Message, protoreflect.FieldDescriptor) {
+	m, ok := msg.(proto.Message)
+	if !ok {
+		return nil, nil
 	}
-	if err := stream.Receive(msg); err == nil || connect.CodeOf(err) != connect.CodeUnauthenticated {
-		return err
+	f := m.ProtoReflect().Descriptor().Fields().ByName("idempotency_key")
+	if f == nil || f.Kind() != protoreflect.StringKind || f.IsList() {
+		return nil, nil
 	}
-	return r.ended()
+	return m.ProtoReflect(), f
+}
+
+func keyOf(msg any) string {
+	m, f := keyField(msg)
+	if f == nil {
+		return ""
+	}
+	return m.Get(f).String()
+}
+
+// withKey gives a request that may have an idempotency key one of its own, unless it has one: then, and otherwise, it is msg.
+func withKey(msg any) any {
+	m, f := keyField(msg)
+	if f == nil || m.Get(f).String() != "" {
+		return msg
+	}
+	keyed := proto.Clone(m.Interface())
+	keyed.ProtoReflect().Set(f, protoreflect.ValueOfString(rand.Text()))
+	return keyed
 }
 
 // host is the server without its scheme, for people.

@@ -54,6 +54,52 @@ func TestSessionOutlivesLostAnswers(t *testing.T) {
 	p.ok("memo", "search")
 }
 
+// An answer that is lost leaves open whether the call was carried out.
+func TestCallsAreRepeatedWhenTheirAnswersAreLost(t *testing.T) {
+	t.Parallel()
+	p, s := loggedIn(t)
+	s.now(func() { s.losesAnswers = 1 })
+	p.ok("memo", "add", "--title", "sent twice, kept once", "text")
+	if len(s.memos) != 1 {
+		t.Fatalf("got %d memos, want 1", len(s.memos))
+	}
+	s.now(func() { s.losesAnswers = 1 })
+	has(t, p.ok("memo", "search"), "sent twice, kept once")
+	// The refusal of its token is lost, and comes again.
+	s.now(func() { s.losesAnswers = 1 })
+	s.expireAccess()
+	p.ok("memo", "add", "--title", "sent three times", "text")
+	if len(s.memos) != 2 {
+		t.Errorf("got %d memos, want 2", len(s.memos))
+	}
+	s.now(func() { s.losesAnswers = 2 })
+	p.fails(6, "cannot reach "+s.URL, "memo", "add", "--title", "no answer ever", "text")
+	if len(s.memos) != 3 {
+		t.Errorf("got %d memos, want the one whose answer never came as well", len(s.memos))
+	}
+}
+
+func TestEveryWriteHasAKeyOfItsOwn(t *testing.T) {
+	t.Parallel()
+	p, s := loggedIn(t)
+	p.ok("memo", "add", "-t", "x", "text")
+	first, id := s.keys["CreateMemos"], s.memos[0].GetId()
+	p.ok("memo", "add", "-t", "x", "text")
+	p.ok("memo", "edit", id, "--title", "y")
+	p.ok("memo", "rm", id)
+	p.ok("memo", "restore", id)
+	p.ok("login", s.URL, "--scope", "paput.publish")
+	p.ok("memo", "publish", id)
+	p.ok("memo", "unpublish", id)
+	seen := map[string]bool{"": true, first: true}
+	for _, procedure := range []string{"CreateMemos", "UpdateMemo", "DeleteMemos", "RestoreMemos", "PublishMemos", "UnpublishMemos"} {
+		if key := s.keys[procedure]; seen[key] || len(key) > 128 {
+			t.Errorf("%s: got the key %q, want a new one", procedure, key)
+		}
+		seen[s.keys[procedure]] = true
+	}
+}
+
 func TestSessionEnds(t *testing.T) {
 	t.Parallel()
 	p, s := loggedIn(t)
