@@ -35,7 +35,8 @@ import (
 )
 
 // TestKilledUnderLoad kills the server, without any warning, while it takes memos and refreshes tokens, several times over.
-// What it has acknowledged is there after each restart, and in the end NATS has every event, once, in the log's order.
+// What it has acknowledged is there after each restart, what it has not is made again with its idempotency key and is there
+// once, and in the end NATS has every event, once, in the log's order.
 func TestKilledUnderLoad(t *testing.T) {
 	t.Parallel()
 	const kills, writers, refreshers, perKill = 3, 6, 3, 120
@@ -64,7 +65,7 @@ func TestKilledUnderLoad(t *testing.T) {
 	if n := w.refreshes.total(); n < kills*refreshers {
 		t.Errorf("got %d refreshes, want some under every load", n)
 	}
-	t.Logf("%d memos and %d refreshes acknowledged over %d kills", len(w.kept), w.refreshes.total(), kills)
+	t.Logf("%d memos and %d refreshes acknowledged over %d kills, %d memos not before the next start, %d of which were there", len(w.kept), w.refreshes.total(), kills, w.unanswered, w.there)
 
 	// The relay catches up after a start; being stopped again before it has is no fault of its.
 	deadline := time.Now().Add(patience)
@@ -93,6 +94,9 @@ type work struct {
 
 	mu   sync.Mutex
 	kept map[string]string // the titles of the memos that were acknowledged, by id
+	open []string          // the titles of the others; a title is its call's idempotency key
+	// unanswered counts all that were ever open, and there those of them that the server had.
+	unanswered, there int
 
 	// grants are refresh tokens, each replaced by its successor once that has arrived; each belongs to one goroutine.
 	grants    []string
@@ -127,7 +131,7 @@ func (w *work) until(t *testing.T, writers, many int, kill func()) {
 	var clients sync.WaitGroup
 	for i := range writers {
 		clients.Go(func() {
-			for n := 0; w.create(ctx, fmt.Sprintf("メモ %d of writer %d at %s", n, i, time.Now())) == nil; n++ {
+			for n := 0; w.create(ctx, fmt.Sprintf("memo %d of writer %d at %d", n, i, time.Now().UnixNano())) == nil; n++ {
 				if w.keptSoFar() >= many {
 					once.Do(func() { close(reached) })
 				}
@@ -159,12 +163,15 @@ func (w *work) keptSoFar() int {
 func (w *work) create(ctx context.Context, title string) error {
 	ctx, info := connect.NewClientContext(ctx)
 	info.RequestHeader().Set("Authorization", "Bearer "+w.token.Access)
-	res, err := w.memos().CreateMemos(ctx, &memov1.CreateMemosRequest{Memos: []*memov1.MemoDraft{{Title: title, Body: "本文 " + title}}})
-	if err != nil {
-		return err
-	}
+	res, err := w.memos().CreateMemos(ctx, &memov1.CreateMemosRequest{
+		Memos: []*memov1.MemoDraft{{Title: title, Body: "本文 " + title}}, IdempotencyKey: title,
+	})
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if err != nil {
+		w.open = append(w.open, title)
+		return err
+	}
 	w.kept[res.GetResults()[0].GetMemo().GetId()] = title
 	return nil
 }
@@ -198,9 +205,24 @@ func (w *work) refresh(ctx context.Context, i int) error {
 	return nil
 }
 
-// check reads back everything that was acknowledged, and goes on with every grant.
+// check makes the calls again that got no answer, reads back everything that was acknowledged, and goes on with every grant.
 func (w *work) check(t *testing.T) {
 	t.Helper()
+	open := w.open
+	w.open = nil
+	for _, title := range open {
+		w.unanswered++
+		before := w.titled(t, title)
+		w.there += before
+		for range 2 {
+			if err := w.create(t.Context(), title); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if n := w.titled(t, title); n != 1 {
+			t.Errorf("there were %d memos %q after the restart, and %d when the call was made again, want 1", before, title, n)
+		}
+	}
 	var ids []string
 	for id := range w.kept {
 		ids = append(ids, id)
@@ -227,6 +249,23 @@ func (w *work) check(t *testing.T) {
 			t.Errorf("refresh after the restart: %v", err)
 		}
 	}
+}
+
+// titled counts the memos with a title.
+func (w *work) titled(t *testing.T, title string) (n int) {
+	t.Helper()
+	ctx, info := connect.NewClientContext(t.Context())
+	info.RequestHeader().Set("Authorization", "Bearer "+w.token.Access)
+	res, err := w.memos().SearchMemos(ctx, &memov1.SearchMemosRequest{Query: title, PageSize: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range res.GetEntries() {
+		if e.GetTitle() == title {
+			n++
+		}
+	}
+	return n
 }
 
 // compareStreams holds the JetStream streams of a stopped server against its log. What must never be, a message that is
