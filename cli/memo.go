@@ -22,7 +22,7 @@ func (a *app) memoCommand() *cobra.Command {
 		`Write, find, change and remove memos: short, titled notes in Markdown.`,
 		a.memoAddCommand(), a.memoSearchCommand(), a.memoShowCommand(), a.memoEditCommand(),
 		a.memoRmCommand(), a.memoRestoreCommand(), a.memoPublishCommand(), a.memoUnpublishCommand(),
-		a.memoHistoryCommand(), a.memoCategoriesCommand())
+		a.memoHistoryCommand(), a.memoCategoriesCommand(), a.memoWatchCommand())
 }
 
 // memos opens the session and returns a client of the memo service with it.

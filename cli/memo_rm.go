@@ -99,7 +99,12 @@ func (a *app) confirmRemoval(ctx context.Context, ids []string) (bool, error) {
 	for _, m := range res.GetMemos() {
 		a.note("%s  %s", clean(m.GetId()), fit(clean(m.GetTitle()), max(a.Width, 80)-34))
 	}
-	fmt.Fprintf(a.Err, "Move to the trash? [y/N] ")
+	return a.ask(ctx, "Move to the trash?")
+}
+
+// ask asks the person a question that only y answers with yes.
+func (a *app) ask(ctx context.Context, question string) (bool, error) {
+	fmt.Fprint(a.Err, question+" [y/N] ")
 	answer := make(chan string, 1)
 	go func() { // a read from a terminal cannot be cancelled
 		line, _ := bufio.NewReader(a.In).ReadString('\n') // no line means no
@@ -129,7 +134,7 @@ func done(what string) func(*memov1.MemoResult) string {
 	return func(r *memov1.MemoResult) string { return r.GetId() + " " + what }
 }
 
-// printResults prints a line for each id that was not refused, and fails with the first that was.
+// printResults prints a line for each id that was not refused, unless line is nil, and fails with the first that was.
 func printResults[R itemResult](a *app, res proto.Message, results []R, line func(R) string) error {
 	if a.json {
 		if err := a.printProto(res); err != nil {
@@ -151,7 +156,7 @@ func printResults[R itemResult](a *app, res proto.Message, results []R, line fun
 			}
 			continue
 		}
-		if a.json {
+		if a.json || line == nil {
 			continue
 		}
 		if _, err := fmt.Fprintln(a.Out, clean(line(r))); err != nil {

@@ -17,7 +17,9 @@ var update = flag.Bool("update", false, "write the golden files anew")
 func commands() []string {
 	return []string{
 		"", "login", "logout", "status", "memo", "memo add", "memo search", "memo show", "memo edit", "memo rm", "memo restore", "memo publish", "memo unpublish",
-		"memo history", "memo categories", "mcp", "audit", "audit tail", "version", "exit-codes",
+		"memo history", "memo categories", "memo watch",
+		"note", "note create", "note search", "note show", "note edit", "note rm",
+		"capture", "capture list", "capture show", "capture add", "capture approve", "capture discard", "capture policy", "capture sessions", "mcp", "audit", "audit tail", "version", "exit-codes",
 	}
 }
 
@@ -73,7 +75,7 @@ func TestUsageMistakesGetAHint(t *testing.T) {
 	p := newPerson(t)
 	for _, test := range []struct{ args, want string }{
 		{"mmo", "paput: there is no command \"paput mmo\"; did you mean memo or mcp?\nRun 'paput --help' for how to use it.\n"},
-		{"memo sarch", "paput: there is no command \"paput memo sarch\"; did you mean search?\nRun 'paput memo --help' for how to use it.\n"},
+		{"memo sarch", "paput: there is no command \"paput memo sarch\"; did you mean search or watch?\nRun 'paput memo --help' for how to use it.\n"},
 		{"memo rm", "paput: requires at least 1 arg(s), only received 0\nRun 'paput memo rm --help' for how to use it.\n"},
 		{"status -x", "paput: unknown shorthand flag: 'x' in -x\nRun 'paput status --help' for how to use it.\n"},
 		{"audit tail --from 0", "paput: --from \"0\" is neither a sequence from 1 nor first, last or new\n"},
