@@ -24,7 +24,7 @@ func TestPublish(t *testing.T) {
 			writer := logIn(t, aiko, "paput.read", "paput.write")
 			created := callTool(t, server.url, writer, "paput_create_memos", `{"memos":[{"title":"公開する判断","body":"理由を **書く**。","categories":["社内"]}]}`)
 			id, _ := created["results"].([]any)[0].(map[string]any)["memo"].(map[string]any)["id"].(string)
-			ids := `{"ids":["` + id + `"]}`
+			ids, agreed := `{"ids":["`+id+`"]}`, `{"ids":["`+id+`"],"confirm":true}`
 
 			page := server.url + "/m/" + id
 			absent := status(t, page)
@@ -38,7 +38,7 @@ func TestPublish(t *testing.T) {
 			}
 			publisher := logIn(t, aiko, strings.Fields(scope[1])...)
 
-			published := callTool(t, server.url, publisher, "paput_publish_memos", ids)
+			published := callTool(t, server.url, publisher, "paput_publish_memos", agreed)
 			result, _ := published["results"].([]any)[0].(map[string]any)
 			if result["public_url"] != page {
 				t.Fatalf("got %v, want the address %s", result, page)
@@ -54,7 +54,7 @@ func TestPublish(t *testing.T) {
 			if got := status(t, page); got != http.StatusNotFound {
 				t.Errorf("private again: got %d, want 404", got)
 			}
-			callTool(t, server.url, publisher, "paput_publish_memos", ids)
+			callTool(t, server.url, publisher, "paput_publish_memos", agreed)
 			if got := status(t, page); got != http.StatusOK {
 				t.Errorf("public again: got %d, want 200", got)
 			}

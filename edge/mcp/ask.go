@@ -80,6 +80,20 @@ func has(object []byte, member string) (found bool) {
 	return found
 }
 
+// mayTalk says whether something may be sent before the answer to a request: by a handler of the registry, or to ask the
+// person behind a client of the handshake era.
+func (s *Server) mayTalk(m *message, modern bool) bool {
+	switch mcp.MCPMethod(m.method) {
+	case mcp.MethodPromptsGet:
+		return true
+	case mcp.MethodToolsCall:
+		t := s.tools[m.tool]
+		return t == nil || t.confirmation != nil && !modern
+	default:
+		return false
+	}
+}
+
 // A line leads to the client while a call is under way. The zero line leads nowhere: what is sent is dropped, and nothing
 // can be asked.
 type line struct {

@@ -37,6 +37,9 @@ func (c *caller) sees(scope string) bool { return c.account != "" || c.may(scope
 // owner is whom the caller's streams are counted for.
 func (c *caller) owner() string { return cmp.Or(c.account, c.client) }
 
+// identity is whom what is handed out is good for: one client in the hands of one account.
+func (c *caller) identity() string { return c.account + " " + c.client }
+
 // errToken says that a service did not accept the caller's token.
 var errToken = errors.New("the access token is unknown, expired or revoked")
 
@@ -50,28 +53,33 @@ func (e scopeError) Error() string {
 // appendCall calls the tool's RPC and appends the result of a tools/call. What the model can mend, and what it can only
 // tell its user, is a result with isError. An error is returned for what the transport must answer: a scopeError or
 // errToken, and the context's own error when the caller has gone.
-func (s *Server) appendCall(ctx context.Context, dst []byte, t *tool, arguments []byte, c *caller, modern bool) ([]byte, error) {
+func (s *Server) appendCall(ctx context.Context, dst []byte, t *tool, m *message, c *caller, modern bool, l *line) ([]byte, *rpcError, error) {
 	if !c.may(t.scope) {
-		return dst, scopeError{t.scope}
+		return dst, nil, scopeError{t.scope}
 	}
 	request := t.request.New()
-	if err := t.in.read(request, arguments); err != nil {
-		return s.appendFailure(dst, err.Error(), modern), nil
+	if err := t.in.read(request, m.arguments); err != nil {
+		return s.appendFailure(dst, err.Error(), modern), nil, nil
+	}
+	if t.confirmation.needed(request) {
+		if answer, fault := s.confirm(ctx, t, request, m, c, modern, l); answer != nil || fault != nil {
+			return append(dst, answer...), fault, nil
+		}
 	}
 	response := t.response.New()
 	if err := s.invoke(ctx, t, request, response, c); err != nil {
 		text, err := s.explain(ctx, t.name, err, c)
 		if err != nil {
-			return dst, err
+			return dst, nil, err
 		}
-		return s.appendFailure(dst, text, modern), nil
+		return s.appendFailure(dst, text, modern), nil, nil
 	}
 	start := len(dst)
 	dst, err := s.appendSuccess(dst, t, response, modern)
 	if err != nil {
-		return s.appendFailure(dst[:start], s.internal(ctx, t.name, err), modern), nil
+		return s.appendFailure(dst[:start], s.internal(ctx, t.name, err), modern), nil, nil
 	}
-	return dst, nil
+	return dst, nil, nil
 }
 
 // as returns the context of an RPC that is made with the caller's own token.

@@ -104,8 +104,7 @@ func (s *Server) appendResult(ctx context.Context, dst []byte, m *message, c *ca
 	switch mcp.MCPMethod(m.method) {
 	case mcp.MethodToolsCall:
 		if t := s.tools[m.tool]; t != nil {
-			dst, err := s.appendCall(ctx, dst, t, m.arguments, c, modern)
-			return dst, nil, err
+			return s.appendCall(ctx, dst, t, m, c, modern, l)
 		}
 		if s.mcp.GetTool(m.tool) == nil {
 			return dst, &rpcError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("there is no tool %.64q", m.tool)}, nil

@@ -238,7 +238,7 @@ func (x *exchange) message(body []byte, c *caller) {
 		return
 	}
 	if m.response {
-		x.h.s.questions.answer(c.owner(), &m)
+		x.h.s.questions.answer(c.identity(), &m)
 	}
 	if m.id == nil || m.response {
 		// A notification; cancelled means nothing here, because each request is its own connection: closing that cancels it.
@@ -262,7 +262,7 @@ func (x *exchange) message(body []byte, c *caller) {
 	if m.method == string(mcp.MethodInitialize) {
 		x.begin(&m, c)
 	}
-	if m.method == string(mcp.MethodPromptsGet) || m.tool != "" && x.h.s.tools[m.tool] == nil {
+	if x.h.s.mayTalk(&m, modern) {
 		x.stream(ctx, &m, c, modern)
 		return
 	}
@@ -342,6 +342,6 @@ func (x *exchange) takes(kind string) bool {
 // begin gives a client that can be asked something a session to say so with from then on. Others need none.
 func (x *exchange) begin(m *message, c *caller) {
 	if can := m.abilities(); can.any() {
-		x.w.Header().Set(mcp.HeaderSessionID, x.h.s.newSession(c.owner(), can))
+		x.w.Header().Set(mcp.HeaderSessionID, x.h.s.newSession(c.identity(), can))
 	}
 }

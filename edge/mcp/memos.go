@@ -44,6 +44,7 @@ func (s *Server) addMemos(services []protoreflect.ServiceDescriptor) {
 		return
 	}
 	m := &memos{s: s, service: memov1connect.NewMemoServiceClient(s.client)}
+	s.memos = m
 	for _, option := range []server.ServerOption{
 		server.WithResourceCapabilities(false, false), server.WithPromptCapabilities(false), server.WithCompletions(),
 		server.WithPromptCompletionProvider(m), server.WithResourceCompletionProvider(m),

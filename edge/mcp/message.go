@@ -20,9 +20,11 @@ type message struct {
 	result   []byte
 	// meta is what params._meta says of the protocol.
 	meta meta
-	// tool and arguments are those of a tools/call.
-	tool      string
-	arguments []byte
+	// tool and arguments are those of a tools/call, and state and answers what a client sends with it that was asked for
+	// input; nil when it sends none.
+	tool           string
+	arguments      []byte
+	state, answers []byte
 }
 
 // meta is what a request says of itself since 2026-07-28.
@@ -124,6 +126,10 @@ func (m *message) readParams() *rpcError {
 			name = value
 		case "arguments":
 			arguments = value
+		case "requestState":
+			m.state = value
+		case "inputResponses":
+			m.answers = value
 		}
 		return nil
 	})

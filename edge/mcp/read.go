@@ -50,6 +50,12 @@ func (s *shape) readObject(into protoreflect.Message, value []byte, path string,
 	var present uint64
 	err := eachMember(value, func(name, value []byte) error {
 		f, ok := s.byName[string(name)]
+		if !ok && s.confirms && string(name) == confirmArgument {
+			if !isBoolean(value) {
+				return badArgument("%s must be a boolean, not %s", confirmArgument, describe(value))
+			}
+			return nil
+		}
 		if !ok {
 			return s.unknown(path, name)
 		}

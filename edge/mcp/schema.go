@@ -15,6 +15,9 @@ func (s *shape) appendInputSchema(dst []byte) []byte {
 		}
 		dst = f.appendInputSchema(append(dst, f.key...))
 	}
+	if s.confirms {
+		dst = append(dst, `,"`+confirmArgument+`":{"type":"boolean","description":"true once the person has agreed to exactly this."}`...)
+	}
 	dst = append(dst, '}')
 	dst = s.appendRequired(dst)
 	return append(dst, `,"additionalProperties":false}`...)

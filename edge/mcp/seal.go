@@ -107,14 +107,22 @@ const expiryLayout = "20060102150405"
 // SealState makes the requestState of a result that asks the caller of ctx for input (MCP 2026-07-28, Multi Round-Trip
 // Requests). It is good for stateTime, for the same account and client, and for the same purpose.
 func (s *Server) SealState(ctx context.Context, purpose string, state []byte) string {
+	return s.sealState(purpose, callerFrom(ctx), state)
+}
+
+func (s *Server) sealState(purpose string, c *caller, state []byte) string {
 	content := s.now().UTC().Add(stateTime).AppendFormat(nil, expiryLayout)
-	return s.seals.seal("state "+purpose, callerFrom(ctx).owner(), append(content, state...))
+	return s.seals.seal("state "+purpose, c.identity(), append(content, state...))
 }
 
 // UnsealState returns the state in a requestState that SealState has made. It is not good when it was altered or is too
 // old, or when another caller or another purpose is meant.
 func (s *Server) UnsealState(ctx context.Context, purpose, sealed string) (state []byte, ok bool) {
-	content, ok := s.seals.unseal("state "+purpose, callerFrom(ctx).owner(), sealed)
+	return s.unsealState(purpose, callerFrom(ctx), sealed)
+}
+
+func (s *Server) unsealState(purpose string, c *caller, sealed string) (state []byte, ok bool) {
+	content, ok := s.seals.unseal("state "+purpose, c.identity(), sealed)
 	if !ok || len(content) < len(expiryLayout) || s.now().UTC().Format(expiryLayout) >= string(content[:len(expiryLayout)]) {
 		return nil, false
 	}

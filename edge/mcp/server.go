@@ -21,6 +21,12 @@
 // the handshake can be asked for in the middle of a call is in the id of its session, and what a call of the newer era waits
 // for is in its requestState, both signed.
 //
+// # What the person must agree to
+//
+// A tool whose RPC has a confirmation asks the person: through the client where it says that it can ask, whatever the model
+// says, and else by having the model ask and call again. It is for what cannot be taken back, as publishing and replacing the
+// capture policy, or is too much to be taken back by hand, as deleting many memos.
+//
 // # Resources and prompts
 //
 // The memos of a caller can be read as resources, memo://{id}, and four prompts put habits into words. They know the memo
@@ -84,6 +90,8 @@ type Server struct {
 	newID       func(prefix string) string
 	callTimeout time.Duration
 	tools       map[string]*tool
+	// memos is nil when there is no memo service.
+	memos *memos
 	// scopes are those that any tool demands.
 	scopes  []string
 	lists   listCache

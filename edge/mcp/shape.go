@@ -32,6 +32,8 @@ type shape struct {
 	byName map[string]*field
 	// mask is the hidden field that names the arguments that are present; nil when there is none.
 	mask protoreflect.FieldDescriptor
+	// confirms says that the object may have a member confirm, which is for the edge itself.
+	confirms bool
 }
 
 type field struct {

@@ -90,10 +90,10 @@ func (x *exchange) stream(ctx context.Context, m *message, c *caller, modern boo
 	var can abilities
 	if !modern && x.takes("text/event-stream") {
 		if id := x.r.Header.Get(mcp.HeaderSessionID); id != "" {
-			can = x.h.s.openSession(c.owner(), id)
+			can = x.h.s.openSession(c.identity(), id)
 		}
 	}
-	l := newLine(can, c.owner(), &x.h.s.questions)
+	l := newLine(can, c.identity(), &x.h.s.questions)
 	answer, code, err := x.h.s.answerOn(ctx, m, c, modern, l, x, x.h.keepAlive)
 	switch {
 	case !x.started:

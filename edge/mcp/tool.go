@@ -29,6 +29,8 @@ type tool struct {
 	request  protoreflect.MessageType
 	response protoreflect.MessageType
 	in, out  *shape
+	// confirmation is what the person is asked first, or nil.
+	confirmation *confirmation
 	// results are the lists of the response whose items tell by themselves whether they failed.
 	results []itemResults
 	// definition is what clients are told.
@@ -61,6 +63,10 @@ func newTool(m protoreflect.MethodDescriptor) (*tool, error) {
 	if err := in.checkInput(m.Input().FullName()); err != nil {
 		return nil, err
 	}
+	asks, err := newConfirmation(m, about.GetConfirmation(), in)
+	if err != nil {
+		return nil, err
+	}
 	out, err := shapeOf(m.Output())
 	if err != nil {
 		return nil, err
@@ -80,6 +86,8 @@ func newTool(m protoreflect.MethodDescriptor) (*tool, error) {
 		in:       in,
 		out:      out,
 		results:  resultsIn(out),
+
+		confirmation: asks,
 	}
 	t.definition = mcp.Tool{
 		Name:            t.name,

@@ -2414,7 +2414,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\x960\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xd01\n" +
 	"\vMemoService\x12\x98\x02\n" +
 	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc1\x01\xaa\xbb\x18\xbc\x01\n" +
 	"\vpaput.write\x12\xac\x01\n" +
@@ -2426,16 +2426,18 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\n" +
 	"UpdateMemo\x12 .paput.memo.v1.UpdateMemoRequest\x1a!.paput.memo.v1.UpdateMemoResponse\"\xad\x01\xaa\xbb\x18\xa5\x01\n" +
 	"\vpaput.write\x12\x95\x01\n" +
-	"\x11paput_update_memo\x12\rUpdate a memo\x1amChange the given fields of a memo; fields left out stay as they are. Earlier revisions remain in its history. \x01(\x01\x90\x02\x02\x12\xe3\x01\n" +
-	"\vDeleteMemos\x12!.paput.memo.v1.DeleteMemosRequest\x1a\".paput.memo.v1.DeleteMemosResponse\"\x8c\x01\xaa\xbb\x18\x84\x01\n" +
-	"\vpaput.write\x12u\n" +
-	"\x12paput_delete_memos\x12\fDelete memos\x1aMMove memos to the trash. paput_restore_memos brings them back within 30 days. \x01(\x01\x90\x02\x02\x12\xb7\x01\n" +
+	"\x11paput_update_memo\x12\rUpdate a memo\x1amChange the given fields of a memo; fields left out stay as they are. Earlier revisions remain in its history. \x01(\x01\x90\x02\x02\x12\x8d\x02\n" +
+	"\vDeleteMemos\x12!.paput.memo.v1.DeleteMemosRequest\x1a\".paput.memo.v1.DeleteMemosResponse\"\xb6\x01\xaa\xbb\x18\xae\x01\n" +
+	"\vpaput.write\x12\x9e\x01\n" +
+	"\x12paput_delete_memos\x12\fDelete memos\x1aMMove memos to the trash. paput_restore_memos brings them back within 30 days. \x01(\x01:'\n" +
+	"\x1eMove these memos to the trash?\x12\x03ids\x18\x05\x90\x02\x02\x12\xb7\x01\n" +
 	"\fRestoreMemos\x12\".paput.memo.v1.RestoreMemosRequest\x1a#.paput.memo.v1.RestoreMemosResponse\"^\xaa\xbb\x18W\n" +
 	"\vpaput.write\x12H\n" +
-	"\x13paput_restore_memos\x12\rRestore memos\x1a Bring memos back from the trash.(\x01\x90\x02\x02\x12\xa3\x02\n" +
-	"\fPublishMemos\x12\".paput.memo.v1.PublishMemosRequest\x1a#.paput.memo.v1.PublishMemosResponse\"\xc9\x01\xaa\xbb\x18\xc1\x01\n" +
-	"\rpaput.publish\x12\xaf\x01\n" +
-	"\x13paput_publish_memos\x12\rPublish memos\x1a\x84\x01Make memos public on the web and get their addresses: whoever has one can read the memo. Only when the person asks for exactly that.(\x010\x01\x90\x02\x02\x12\xeb\x01\n" +
+	"\x13paput_restore_memos\x12\rRestore memos\x1a Bring memos back from the trash.(\x01\x90\x02\x02\x12\xf6\x02\n" +
+	"\fPublishMemos\x12\".paput.memo.v1.PublishMemosRequest\x1a#.paput.memo.v1.PublishMemosResponse\"\x9c\x02\xaa\xbb\x18\x94\x02\n" +
+	"\rpaput.publish\x12\x82\x02\n" +
+	"\x13paput_publish_memos\x12\rPublish memos\x1a\x84\x01Make memos public on the web and get their addresses: whoever has one can read the memo. Only when the person asks for exactly that.(\x010\x01:Q\n" +
+	"JPublish these memos, so that anyone who has their addresses can read them?\x12\x03ids\x90\x02\x02\x12\xeb\x01\n" +
 	"\x0eUnpublishMemos\x12$.paput.memo.v1.UnpublishMemosRequest\x1a%.paput.memo.v1.UnpublishMemosResponse\"\x8b\x01\xaa\xbb\x18\x83\x01\n" +
 	"\vpaput.write\x12t\n" +
 	"\x15paput_unpublish_memos\x12\x0fUnpublish memos\x1aFMake public memos private again; their addresses stop working at once.(\x010\x01\x90\x02\x02\x12h\n" +
@@ -2494,10 +2496,11 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x1dpaput_mark_processed_sessions\x12\x10Mark as reviewed\x1a4Mark sessions in which there was nothing to propose.(\x01\x90\x02\x02\x12\xef\x01\n" +
 	"\x10GetCapturePolicy\x12&.paput.memo.v1.GetCapturePolicyRequest\x1a'.paput.memo.v1.GetCapturePolicyResponse\"\x89\x01\xaa\xbb\x18\x81\x01\n" +
 	"\rpaput.capture\x12p\n" +
-	"\x18paput_get_capture_policy\x12\x0eCapture policy\x1aDWhat the person wants kept and what not; follow it when you propose.\x90\x02\x01\x12\x84\x02\n" +
-	"\x13UpdateCapturePolicy\x12).paput.memo.v1.UpdateCapturePolicyRequest\x1a*.paput.memo.v1.UpdateCapturePolicyResponse\"\x95\x01\xaa\xbb\x18\x8d\x01\n" +
-	"\rpaput.capture\x12|\n" +
-	"\x1bpaput_update_capture_policy\x12\x0eReplace policy\x1aIReplace the policy, once the person agrees, by what their discards teach. \x01(\x01\x90\x02\x02\x12\xf9\x01\n" +
+	"\x18paput_get_capture_policy\x12\x0eCapture policy\x1aDWhat the person wants kept and what not; follow it when you propose.\x90\x02\x01\x12\xc1\x02\n" +
+	"\x13UpdateCapturePolicy\x12).paput.memo.v1.UpdateCapturePolicyRequest\x1a*.paput.memo.v1.UpdateCapturePolicyResponse\"\xd2\x01\xaa\xbb\x18\xca\x01\n" +
+	"\rpaput.capture\x12\xb8\x01\n" +
+	"\x1bpaput_update_capture_policy\x12\x0eReplace policy\x1aIReplace the policy, once the person agrees, by what their discards teach. \x01(\x01::\n" +
+	"8Replace your capture policy? The one before is not kept.\x90\x02\x02\x12\xf9\x01\n" +
 	"\x11GetDiscardContext\x12'.paput.memo.v1.GetDiscardContextRequest\x1a(.paput.memo.v1.GetDiscardContextResponse\"\x90\x01\xaa\xbb\x18\x88\x01\n" +
 	"\rpaput.capture\x12w\n" +
 	" paput_get_discard_policy_context\x12\bDiscards\x1aIThe policy, and what was discarded lately and why: to improve the policy.\x90\x02\x01\x12t\n" +

@@ -96,7 +96,10 @@ type Tool struct {
 	// Whether repeating a call with the same arguments changes nothing more.
 	Idempotent bool `protobuf:"varint,5,opt,name=idempotent,proto3" json:"idempotent,omitempty"`
 	// Whether a call reaches beyond the person's own data, such as to what strangers can read.
-	OpenWorld     bool `protobuf:"varint,6,opt,name=open_world,json=openWorld,proto3" json:"open_world,omitempty"`
+	OpenWorld bool `protobuf:"varint,6,opt,name=open_world,json=openWorld,proto3" json:"open_world,omitempty"`
+	// What the person is asked before a call is carried out; absent, nothing. It is for what cannot be taken back, or is too
+	// much to be taken back by hand: a person who is asked too often no longer reads the question.
+	Confirmation  *Confirmation `protobuf:"bytes,7,opt,name=confirmation,proto3" json:"confirmation,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -173,6 +176,77 @@ func (x *Tool) GetOpenWorld() bool {
 	return false
 }
 
+func (x *Tool) GetConfirmation() *Confirmation {
+	if x != nil {
+		return x.Confirmation
+	}
+	return nil
+}
+
+// Confirmation is a question to the person behind an MCP client. Programs that call the RPC are not asked.
+type Confirmation struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The question, for a person.
+	Question string `protobuf:"bytes,1,opt,name=question,proto3" json:"question,omitempty"`
+	// The list of ids in the request that the question is about, if it is about some things: their titles follow it.
+	Ids string `protobuf:"bytes,2,opt,name=ids,proto3" json:"ids,omitempty"`
+	// How many ids a call may have without the question.
+	UpTo          uint32 `protobuf:"varint,3,opt,name=up_to,json=upTo,proto3" json:"up_to,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Confirmation) Reset() {
+	*x = Confirmation{}
+	mi := &file_paput_tool_v1_tool_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Confirmation) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Confirmation) ProtoMessage() {}
+
+func (x *Confirmation) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_tool_v1_tool_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Confirmation.ProtoReflect.Descriptor instead.
+func (*Confirmation) Descriptor() ([]byte, []int) {
+	return file_paput_tool_v1_tool_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Confirmation) GetQuestion() string {
+	if x != nil {
+		return x.Question
+	}
+	return ""
+}
+
+func (x *Confirmation) GetIds() string {
+	if x != nil {
+		return x.Ids
+	}
+	return ""
+}
+
+func (x *Confirmation) GetUpTo() uint32 {
+	if x != nil {
+		return x.UpTo
+	}
+	return 0
+}
+
 // Field describes a field of a request.
 type Field struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -201,7 +275,7 @@ type Field struct {
 
 func (x *Field) Reset() {
 	*x = Field{}
-	mi := &file_paput_tool_v1_tool_proto_msgTypes[2]
+	mi := &file_paput_tool_v1_tool_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -213,7 +287,7 @@ func (x *Field) String() string {
 func (*Field) ProtoMessage() {}
 
 func (x *Field) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_tool_v1_tool_proto_msgTypes[2]
+	mi := &file_paput_tool_v1_tool_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -226,7 +300,7 @@ func (x *Field) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Field.ProtoReflect.Descriptor instead.
 func (*Field) Descriptor() ([]byte, []int) {
-	return file_paput_tool_v1_tool_proto_rawDescGZIP(), []int{2}
+	return file_paput_tool_v1_tool_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Field) GetDescription() string {
@@ -305,7 +379,7 @@ type ItemError struct {
 
 func (x *ItemError) Reset() {
 	*x = ItemError{}
-	mi := &file_paput_tool_v1_tool_proto_msgTypes[3]
+	mi := &file_paput_tool_v1_tool_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -317,7 +391,7 @@ func (x *ItemError) String() string {
 func (*ItemError) ProtoMessage() {}
 
 func (x *ItemError) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_tool_v1_tool_proto_msgTypes[3]
+	mi := &file_paput_tool_v1_tool_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -330,7 +404,7 @@ func (x *ItemError) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ItemError.ProtoReflect.Descriptor instead.
 func (*ItemError) Descriptor() ([]byte, []int) {
-	return file_paput_tool_v1_tool_proto_rawDescGZIP(), []int{3}
+	return file_paput_tool_v1_tool_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ItemError) GetCode() string {
@@ -389,7 +463,7 @@ const file_paput_tool_v1_tool_proto_rawDesc = "" +
 	"\x18paput/tool/v1/tool.proto\x12\rpaput.tool.v1\x1a google/protobuf/descriptor.proto\"G\n" +
 	"\x06Method\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x12'\n" +
-	"\x04tool\x18\x02 \x01(\v2\x13.paput.tool.v1.ToolR\x04tool\"\xb3\x01\n" +
+	"\x04tool\x18\x02 \x01(\v2\x13.paput.tool.v1.ToolR\x04tool\"\xf4\x01\n" +
 	"\x04Tool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
@@ -399,7 +473,12 @@ const file_paput_tool_v1_tool_proto_rawDesc = "" +
 	"idempotent\x18\x05 \x01(\bR\n" +
 	"idempotent\x12\x1d\n" +
 	"\n" +
-	"open_world\x18\x06 \x01(\bR\topenWorld\"\xb2\x02\n" +
+	"open_world\x18\x06 \x01(\bR\topenWorld\x12?\n" +
+	"\fconfirmation\x18\a \x01(\v2\x1b.paput.tool.v1.ConfirmationR\fconfirmation\"Q\n" +
+	"\fConfirmation\x12\x1a\n" +
+	"\bquestion\x18\x01 \x01(\tR\bquestion\x12\x10\n" +
+	"\x03ids\x18\x02 \x01(\tR\x03ids\x12\x13\n" +
+	"\x05up_to\x18\x03 \x01(\rR\x04upTo\"\xb2\x02\n" +
 	"\x05Field\x12 \n" +
 	"\vdescription\x18\x01 \x01(\tR\vdescription\x12\x1a\n" +
 	"\brequired\x18\x02 \x01(\bR\brequired\x12\x1d\n" +
@@ -434,26 +513,28 @@ func file_paput_tool_v1_tool_proto_rawDescGZIP() []byte {
 	return file_paput_tool_v1_tool_proto_rawDescData
 }
 
-var file_paput_tool_v1_tool_proto_msgTypes = make([]protoimpl.MessageInfo, 4)
+var file_paput_tool_v1_tool_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
 var file_paput_tool_v1_tool_proto_goTypes = []any{
 	(*Method)(nil),                     // 0: paput.tool.v1.Method
 	(*Tool)(nil),                       // 1: paput.tool.v1.Tool
-	(*Field)(nil),                      // 2: paput.tool.v1.Field
-	(*ItemError)(nil),                  // 3: paput.tool.v1.ItemError
-	(*descriptorpb.MethodOptions)(nil), // 4: google.protobuf.MethodOptions
-	(*descriptorpb.FieldOptions)(nil),  // 5: google.protobuf.FieldOptions
+	(*Confirmation)(nil),               // 2: paput.tool.v1.Confirmation
+	(*Field)(nil),                      // 3: paput.tool.v1.Field
+	(*ItemError)(nil),                  // 4: paput.tool.v1.ItemError
+	(*descriptorpb.MethodOptions)(nil), // 5: google.protobuf.MethodOptions
+	(*descriptorpb.FieldOptions)(nil),  // 6: google.protobuf.FieldOptions
 }
 var file_paput_tool_v1_tool_proto_depIdxs = []int32{
 	1, // 0: paput.tool.v1.Method.tool:type_name -> paput.tool.v1.Tool
-	4, // 1: paput.tool.v1.method:extendee -> google.protobuf.MethodOptions
-	5, // 2: paput.tool.v1.field:extendee -> google.protobuf.FieldOptions
-	0, // 3: paput.tool.v1.method:type_name -> paput.tool.v1.Method
-	2, // 4: paput.tool.v1.field:type_name -> paput.tool.v1.Field
-	5, // [5:5] is the sub-list for method output_type
-	5, // [5:5] is the sub-list for method input_type
-	3, // [3:5] is the sub-list for extension type_name
-	1, // [1:3] is the sub-list for extension extendee
-	0, // [0:1] is the sub-list for field type_name
+	2, // 1: paput.tool.v1.Tool.confirmation:type_name -> paput.tool.v1.Confirmation
+	5, // 2: paput.tool.v1.method:extendee -> google.protobuf.MethodOptions
+	6, // 3: paput.tool.v1.field:extendee -> google.protobuf.FieldOptions
+	0, // 4: paput.tool.v1.method:type_name -> paput.tool.v1.Method
+	3, // 5: paput.tool.v1.field:type_name -> paput.tool.v1.Field
+	6, // [6:6] is the sub-list for method output_type
+	6, // [6:6] is the sub-list for method input_type
+	4, // [4:6] is the sub-list for extension type_name
+	2, // [2:4] is the sub-list for extension extendee
+	0, // [0:2] is the sub-list for field type_name
 }
 
 func init() { file_paput_tool_v1_tool_proto_init() }
@@ -461,14 +542,14 @@ func file_paput_tool_v1_tool_proto_init() {
 	if File_paput_tool_v1_tool_proto != nil {
 		return
 	}
-	file_paput_tool_v1_tool_proto_msgTypes[2].OneofWrappers = []any{}
+	file_paput_tool_v1_tool_proto_msgTypes[3].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_tool_v1_tool_proto_rawDesc), len(file_paput_tool_v1_tool_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   4,
+			NumMessages:   5,
 			NumExtensions: 2,
 			NumServices:   0,
 		},
