@@ -127,6 +127,7 @@ func openLog(ctx context.Context, cfg *config) (*eventlog.Log, error) {
 	c.Projections = append(c.Projections, memo.Projections()...)
 	c.Projections = append(c.Projections, account.Projections()...)
 	c.Projections = append(c.Projections, oauth.Projections()...)
+	c.Caches = memo.Caches()
 	events, err := eventlog.Open(ctx, store, c)
 	if err != nil {
 		return nil, fmt.Errorf("open the event log %s: %w", cfg.logFile(), err)

@@ -45,8 +45,10 @@ type Log struct {
 	// back clears it.
 	versions map[string]int64
 
-	// remnants says that redacted content may still be somewhere in the files, as the table of that name does.
-	remnants bool
+	// remnants says that redacted content may still be somewhere in the files, as the table of that name does, and redactions
+	// counts the commands that left some.
+	remnants   bool
+	redactions int64
 
 	// waiting guards what Wait looks at.
 	waiting   sync.Mutex

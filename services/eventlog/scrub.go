@@ -26,9 +26,9 @@ var ErrReading = errors.New("somebody still reads what was redacted")
 // Nobody has to call it: Run begins to a second after each redaction, and tries again, ever more patiently, when a query that
 // began before goes on; after a crash it is done when the program runs again. It is for whoever wants to know.
 func (l *Log) Scrub(ctx context.Context) error {
-	for step := 0; ; step++ {
+	for at := (scrubbing{}); ; {
 		begun := time.Now()
-		done, err := l.scrubStep(ctx, step)
+		done, err := l.scrubStep(ctx, &at)
 		if err != nil || done {
 			return err
 		}
@@ -40,8 +40,17 @@ func (l *Log) Scrub(ctx context.Context) error {
 	}
 }
 
+// scrubbing is how far a scrub is: first the read models take their steps, then come the pages, then the files.
+type scrubbing struct {
+	step   int
+	models bool // that they are done
+	page   int64
+	pages  bool
+	seen   int64 // redactions when it began
+}
+
 // scrubStep does a part of the work of Scrub.
-func (l *Log) scrubStep(ctx context.Context, step int) (done bool, err error) {
+func (l *Log) scrubStep(ctx context.Context, at *scrubbing) (done bool, err error) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	defer func() {
@@ -49,7 +58,20 @@ func (l *Log) scrubStep(ctx context.Context, step int) (done bool, err error) {
 			err = fmt.Errorf("scrub the event log: %w", err)
 		}
 	}()
-	if done, err = l.scrubModels(ctx, step); err != nil || !done {
+	if at.step == 0 {
+		at.seen = l.redactions
+	}
+	if !at.models {
+		at.models, err = l.scrubModels(ctx, at.step)
+		at.step++
+		return false, err
+	}
+	if !at.pages {
+		err := l.transact(ctx, func() (err error) {
+			at.page, err = l.backend.ScrubPages(ctx, at.page)
+			return err
+		})
+		at.pages = at.page == 0
 		return false, err
 	}
 	clean, err := l.backend.Scrub(ctx)
@@ -58,6 +80,10 @@ func (l *Log) scrubStep(ctx context.Context, step int) (done bool, err error) {
 	}
 	if !clean {
 		return false, ErrReading
+	}
+	if at.seen != l.redactions { // what was redacted meanwhile may be in a part that is done
+		*at = scrubbing{}
+		return false, nil
 	}
 	if l.remnants {
 		if err := l.exec(ctx, deleteRemnants); err != nil {
@@ -93,7 +119,7 @@ func (l *Log) scrubModels(ctx context.Context, step int) (done bool, err error) 
 type scrubber struct {
 	due   <-chan time.Time // nil when there is nothing to do
 	delay time.Duration
-	step  int
+	at    scrubbing
 }
 
 // plan makes sure that a redaction is followed by a scrub.
@@ -104,7 +130,7 @@ func (s *scrubber) plan(l *Log) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if l.remnants {
-		s.step, s.delay = 0, scrubDelay
+		s.at, s.delay = scrubbing{}, scrubDelay
 		s.due = time.After(s.delay)
 	}
 }
@@ -112,13 +138,12 @@ func (s *scrubber) plan(l *Log) {
 // scrub takes a step. When it was in vain, for whatever reason, it plans another attempt: commands will tell of a full disk.
 func (s *scrubber) scrub(ctx context.Context, l *Log) {
 	begun := time.Now()
-	done, err := l.scrubStep(ctx, s.step)
+	done, err := l.scrubStep(ctx, &s.at)
 	switch {
 	case err != nil:
-		s.step, s.delay = 0, min(2*s.delay, maxScrubDelay)
+		s.at, s.delay = scrubbing{}, min(2*s.delay, maxScrubDelay)
 		s.due = time.After(s.delay)
 	case !done:
-		s.step++
 		s.due = time.After(scrubShare * time.Since(begun))
 	default:
 		s.due = nil

@@ -196,7 +196,10 @@ func (l *Log) run(ctx context.Context, c *command) error {
 	if c.err != nil && (tx.wrote || tx.broken != nil) {
 		return errSpoilt
 	}
-	l.remnants = l.remnants || tx.redacted
+	if tx.redacted {
+		l.remnants = true
+		l.redactions++
+	}
 	return nil
 }
 
@@ -232,7 +235,10 @@ func (l *Log) runApart(ctx context.Context, c *command) (lost error) {
 			return fmt.Errorf("roll back a command: %w after: %w", err, c.err)
 		}
 	}
-	l.remnants = l.remnants || tx.redacted
+	if tx.redacted {
+		l.remnants = true
+		l.redactions++
+	}
 	if err := l.exec(ctx, "RELEASE command"); err != nil {
 		return fmt.Errorf("end a command: %w", err)
 	}

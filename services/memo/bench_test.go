@@ -98,7 +98,7 @@ func fileWorld(tb testing.TB, name string) (w *world, isNew bool) {
 	}
 	w = &world{clock: newClock()}
 	w.clock.advance(time.Duration(time.Now().UnixNano() % 1e15))
-	w.log = eventlogtest.Start(tb, backend, eventlog.Config{Kinds: Kinds(), Projections: Projections(), Now: w.clock.now})
+	w.log = eventlogtest.Start(tb, backend, eventlog.Config{Kinds: Kinds(), Projections: Projections(), Caches: Caches(), Now: w.clock.now})
 	prefix := time.Now().UnixNano()
 	var n atomic.Int64
 	w.serve(func(p string) string { return fmt.Sprintf("%s_%d%08d", p, prefix, n.Add(1)) })

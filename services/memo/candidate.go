@@ -211,7 +211,7 @@ func loadQueued(tx *eventlog.Tx, caller rpc.Caller, id string) (queued, error) {
 		return queued{}, err
 	}
 	q := foldQueued(id, records)
-	if q.revision == 0 || q.accountID != caller.AccountID {
+	if q.revision == 0 || q.status == statusPurged || q.accountID != caller.AccountID {
 		return queued{}, &fault{ErrNotFound, fmt.Sprintf("%s not found; see paput_list_pending_candidates", id)}
 	}
 	return q, nil
@@ -221,6 +221,9 @@ func loadQueued(tx *eventlog.Tx, caller rpc.Caller, id string) (queued, error) {
 func recordQueued(tx *eventlog.Tx, caller rpc.Caller, before queued, e *memov1.CandidateEvent) (queued, error) {
 	if e == nil {
 		return before, nil
+	}
+	if err := admit(tx, caller.AccountID); err != nil {
+		return queued{}, err
 	}
 	e.AccountId, e.ClientId, e.GrantId = caller.AccountID, caller.ClientID, caller.GrantID
 	if err := tx.Append(queueStream(before.id), e); err != nil {

@@ -40,7 +40,8 @@ func queueFixtures(t *testing.T) map[string]*memov1.CandidateEvent {
 		SimilarMemos: added.GetAdded().GetSimilarMemos(), DiscardReason: "細かすぎる",
 		AddTime: &timestamppb.Timestamp{Seconds: 1_610_000_000}, UpdateTime: &timestamppb.Timestamp{Seconds: 1_620_000_000},
 	}}}
-	events := map[string]*memov1.CandidateEvent{"added": added, "updated": updated, "discarded": discarded, "saved": savedAs("memo_02"), "imported": imported}
+	events := map[string]*memov1.CandidateEvent{"added": added, "updated": updated, "discarded": discarded, "saved": savedAs("memo_02"), "imported": imported,
+		"purged": {Event: &memov1.CandidateEvent_Purged{Purged: &memov1.CandidatePurged{}}}}
 	for _, e := range events {
 		e.AccountId, e.ClientId, e.GrantId = "acct_01", "client_01", "grant_01"
 	}
@@ -82,11 +83,16 @@ func TestCandidateFixturesStillFold(t *testing.T) {
 func TestCaptureFixturesStillApply(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for _, name := range casesOf(&memov1.CaptureEvent{}) {
+	apply := func(name string) {
 		e := &memov1.CaptureEvent{}
 		readFixture(t, filepath.Join("testdata", "capture_events"), name, e)
 		if err := w.log.Do(t.Context(), func(tx *eventlog.Tx) error { return tx.Append("capture/alice", e) }); err != nil {
 			t.Fatal(err)
+		}
+	}
+	for _, name := range casesOf(&memov1.CaptureEvent{}) {
+		if name != "erased" {
+			apply(name)
 		}
 	}
 	p, err := w.GetCapturePolicy(as(t, "alice"), &memov1.GetCapturePolicyRequest{})
@@ -98,6 +104,15 @@ func TestCaptureFixturesStillApply(t *testing.T) {
 	if err != nil || len(list.GetSessions()) != 3 || list.GetSessions()[1].GetSessionId() != "s2" || list.GetSessions()[2].GetSource() != "claude" ||
 		list.GetSessions()[0].GetProcessTime().GetSeconds() != 1_600_000_000 {
 		t.Errorf("the sessions: got %v, %v", list, err)
+	}
+	apply("erased")
+	p, err = w.GetCapturePolicy(as(t, "alice"), &memov1.GetCapturePolicyRequest{})
+	if err != nil || p.GetPolicy().GetRevision() != 0 {
+		t.Errorf("the policy of an erased account: got %v, %v", p, err)
+	}
+	list, err = w.ListProcessedSessions(as(t, "alice"), &memov1.ListProcessedSessionsRequest{})
+	if err != nil || len(list.GetSessions()) != 0 {
+		t.Errorf("the sessions of an erased account: got %v, %v", list, err)
 	}
 }
 
@@ -149,6 +164,7 @@ func TestWriteCandidateFixtures(t *testing.T) {
 		"sessions_imported": {Event: &memov1.CaptureEvent_SessionsImported{SessionsImported: &memov1.SessionsImported{
 			Sessions: []*memov1.SessionImported{{Source: "codex", SessionId: "s3", ProcessTime: &timestamppb.Timestamp{Seconds: 1_600_000_000}}},
 		}}},
+		"erased": {Event: &memov1.CaptureEvent_Erased{Erased: &memov1.CaptureErased{}}},
 	}
 	for name, e := range capture {
 		e.AccountId, e.ClientId, e.GrantId = "alice", "client_01", "grant_01"

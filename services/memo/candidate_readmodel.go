@@ -13,7 +13,7 @@ import (
 // queueSchema is the read model of candidates. Times and lists are as in schema; similar is JSON.
 const queueSchema = `
 CREATE TABLE candidates (
-	n              INTEGER PRIMARY KEY,
+	n              INTEGER PRIMARY KEY AUTOINCREMENT,
 	id             TEXT    NOT NULL UNIQUE,
 	account_id     TEXT    NOT NULL,
 	status         TEXT    NOT NULL,
@@ -92,6 +92,10 @@ func projectQueued(tx *eventlog.Tx, r eventlog.Record) error {
 		return fmt.Errorf("read %s: %w", id, err)
 	}
 	q := evolveQueued(before.queued, r)
+	if q.status == statusPurged {
+		_, err := tx.Exec("DELETE FROM candidates WHERE n = ?", before.n)
+		return err
+	}
 	_, err = tx.Exec(`UPDATE candidates SET status = ?, fingerprint = ?, revision = ?, update_time = ?, title = ?, summary = ?, memo_types = ?,
 		categories = ?, projects = ?, discard_reason = ?, saved_memo_id = ?, body = ? WHERE n = ?`,
 		q.status, q.fingerprint(), q.revision, q.updateTime.UnixMilli(), q.title, q.summary, joinNames(q.types),

@@ -21,6 +21,7 @@ const (
 	statusPending   = "pending"
 	statusSaved     = "saved"
 	statusDiscarded = "discarded"
+	statusPurged    = "purged" // nobody sees it
 )
 
 // queued is a candidate as its events made it. The state in it is that of the memo which it may become, but for the id and
@@ -73,6 +74,8 @@ func evolveQueued(q queued, r eventlog.Record) queued {
 		q.status, q.memoID = statusSaved, e.Saved.GetMemoId()
 	case *memov1.CandidateEvent_Imported:
 		q = importedQueued(q, e.Imported)
+	case *memov1.CandidateEvent_Purged:
+		q.status, q.content, q.sessionID, q.reason = statusPurged, content{}, "", ""
 	}
 	if r.Version == 1 {
 		q.accountID = e.GetAccountId()

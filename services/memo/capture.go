@@ -12,8 +12,12 @@ import (
 // captureKind is the first part of the names of the streams that hold what guides an account's capture.
 const captureKind = "capture"
 
+// maxMarked is more than the sessions that one event has.
+const maxMarked = 1000
+
 // captureSchema is the read model of policies and reviewed sessions. Times are as in schema. Commands decide on these rows:
-// a stream has one event for each session ever reviewed, which is too much to fold for each more.
+// a stream has one event for each session ever reviewed, which is too much to fold for each more. A session's n is made of
+// its event's position, so that what is redacted takes no other one's.
 const captureSchema = `
 CREATE TABLE capture_policies (
 	account_id  TEXT    PRIMARY KEY,
@@ -44,14 +48,23 @@ func projectCapture(tx *eventlog.Tx, r eventlog.Record) error {
 	case *memov1.CaptureEvent_PolicyImported:
 		return applyPolicy(tx, e.GetAccountId(), what.PolicyImported.GetText(), what.PolicyImported.GetUpdateTime().AsTime())
 	case *memov1.CaptureEvent_SessionsImported:
-		for _, session := range what.SessionsImported.GetSessions() {
-			if err := applySession(tx, e.GetAccountId(), session.GetSource(), session.GetSessionId(), session.GetProcessTime().AsTime()); err != nil {
+		for i, session := range what.SessionsImported.GetSessions() {
+			if session.GetSessionId() == "" {
+				continue // redacted
+			}
+			if err := applySession(tx, r.Position*maxMarked+int64(i), e.GetAccountId(), session.GetSource(), session.GetSessionId(), session.GetProcessTime().AsTime()); err != nil {
 				return err
 			}
 		}
 	case *memov1.CaptureEvent_SessionsProcessed:
-		for _, id := range what.SessionsProcessed.GetSessionIds() {
-			if err := applySession(tx, e.GetAccountId(), what.SessionsProcessed.GetSource(), id, r.Time); err != nil {
+		for i, id := range what.SessionsProcessed.GetSessionIds() {
+			if err := applySession(tx, r.Position*maxMarked+int64(i), e.GetAccountId(), what.SessionsProcessed.GetSource(), id, r.Time); err != nil {
+				return err
+			}
+		}
+	case *memov1.CaptureEvent_Erased:
+		for _, query := range []string{"DELETE FROM capture_policies WHERE account_id = ?", "DELETE FROM capture_sessions WHERE account_id = ?"} {
+			if _, err := tx.Exec(query, e.GetAccountId()); err != nil {
 				return err
 			}
 		}
@@ -65,16 +78,21 @@ func applyPolicy(tx *eventlog.Tx, accountID, text string, at time.Time) error {
 	return err
 }
 
-func applySession(tx *eventlog.Tx, accountID, source, id string, at time.Time) error {
-	_, err := tx.Exec("INSERT INTO capture_sessions (account_id, source, session_id, process_time) VALUES (?, ?, ?, ?)", accountID, source, id, at.UnixMilli())
+func applySession(tx *eventlog.Tx, n int64, accountID, source, id string, at time.Time) error {
+	_, err := tx.Exec("INSERT INTO capture_sessions (n, account_id, source, session_id, process_time) VALUES (?, ?, ?, ?, ?)", n, accountID, source, id, at.UnixMilli())
 	return err
 }
+
+func captureStream(accountID string) string { return captureKind + "/" + accountID }
 
 // recordCapture appends the event that was decided on, if any.
 func recordCapture(tx *eventlog.Tx, caller rpc.Caller, e *memov1.CaptureEvent) error {
 	if e == nil {
 		return nil
 	}
+	if err := admit(tx, caller.AccountID); err != nil {
+		return err
+	}
 	e.AccountId, e.ClientId, e.GrantId = caller.AccountID, caller.ClientID, caller.GrantID
-	return tx.Append(captureKind+"/"+caller.AccountID, e)
+	return tx.Append(captureStream(caller.AccountID), e)
 }

@@ -12,7 +12,7 @@ import (
 func (s *Service) ListCategories(ctx context.Context, _ *memov1.ListCategoriesRequest) (*memov1.ListCategoriesResponse, error) {
 	caller := rpc.CallerFrom(ctx)
 	rows, err := s.log.DB().QueryContext(ctx, `SELECT name, memo_count FROM memo_categories
-		WHERE account = (SELECT account FROM memo_accounts WHERE account_id = ?) AND memo_count > 0
+		WHERE account = (SELECT account FROM memo_accounts WHERE account_id = ? AND erased = 0) AND memo_count > 0
 		ORDER BY memo_count DESC, name`, caller.AccountID)
 	if err != nil {
 		return nil, fmt.Errorf("list categories: %w", err)

@@ -192,6 +192,9 @@ func record(tx *eventlog.Tx, caller rpc.Caller, before state, e *memov1.MemoEven
 	if e == nil {
 		return before, nil
 	}
+	if err := admit(tx, caller.AccountID); err != nil {
+		return state{}, err
+	}
 	e.AccountId, e.ClientId, e.GrantId = caller.AccountID, caller.ClientID, caller.GrantID
 	if err := tx.Append(stream(before.id), e); err != nil {
 		return state{}, err
@@ -203,7 +206,7 @@ func record(tx *eventlog.Tx, caller rpc.Caller, before state, e *memov1.MemoEven
 func firstSpelling(tx *eventlog.Tx, accountID string, names []string) ([]string, error) {
 	var out []string
 	for _, name := range names {
-		err := tx.QueryRow(`SELECT name FROM memo_categories WHERE account = (SELECT account FROM memo_accounts WHERE account_id = ?) AND key = ?`,
+		err := tx.QueryRow(`SELECT name FROM memo_categories WHERE account = (SELECT account FROM memo_accounts WHERE account_id = ? AND erased = 0) AND key = ?`,
 			accountID, nameKey(name)).Scan(&name)
 		if err != nil && !errors.Is(err, sql.ErrNoRows) {
 			return nil, fmt.Errorf("read the category: %w", err)

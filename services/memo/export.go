@@ -115,7 +115,7 @@ func (e *export) places(table string, c *clause) (page []place, err error) {
 
 func (e *export) memos() (more bool, err error) {
 	var c clause
-	c.and("account = (SELECT account FROM memo_accounts WHERE account_id = ?)", e.caller.AccountID)
+	c.and("account = (SELECT account FROM memo_accounts WHERE account_id = ? AND erased = 0)", e.caller.AccountID)
 	page, err := e.places("memos", &c)
 	if err != nil {
 		return false, err

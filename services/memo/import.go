@@ -159,6 +159,9 @@ func (i *importing) append(stream string, e proto.Message) error {
 	if i.req.GetValidateOnly() {
 		return nil
 	}
+	if err := admit(i.tx, i.caller.AccountID); err != nil {
+		return err
+	}
 	return i.tx.Append(stream, e)
 }
 

@@ -76,7 +76,7 @@ type world struct {
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
 	w := &world{clock: newClock()}
-	w.log = eventlogtest.Open(tb, eventlog.Config{Kinds: Kinds(), Projections: Projections(), Now: w.clock.now})
+	w.log = eventlogtest.Open(tb, eventlog.Config{Kinds: Kinds(), Projections: Projections(), Caches: Caches(), Now: w.clock.now})
 	w.serve(newIDs())
 	return w
 }

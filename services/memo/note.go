@@ -65,8 +65,6 @@ func (s *Service) UpdateNote(ctx context.Context, req *memov1.UpdateNoteRequest)
 }
 
 // DeleteNote deletes a note for good.
-//
-// BUG: the title of a deleted note stays in the log, where nobody is shown it. Nothing erases it from there.
 func (s *Service) DeleteNote(ctx context.Context, req *memov1.DeleteNoteRequest) (*memov1.DeleteNoteResponse, error) {
 	caller := rpc.CallerFrom(ctx)
 	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.DeleteNoteResponse, error) {
@@ -74,8 +72,10 @@ func (s *Service) DeleteNote(ctx context.Context, req *memov1.DeleteNoteRequest)
 		if err != nil {
 			return nil, err
 		}
-		_, err = recordNote(tx, caller, note, &memov1.NoteEvent{Event: &memov1.NoteEvent_Deleted{Deleted: &memov1.NoteDeleted{}}})
-		return &memov1.DeleteNoteResponse{}, err
+		if _, err := recordNote(tx, caller, note, deleteNote()); err != nil {
+			return nil, err
+		}
+		return &memov1.DeleteNoteResponse{}, tx.Redact(noteStream(note.id))
 	})
 }
 
@@ -100,6 +100,9 @@ func noNote(id string) error {
 func recordNote(tx *eventlog.Tx, caller rpc.Caller, before noteState, e *memov1.NoteEvent) (noteState, error) {
 	if e == nil {
 		return before, nil
+	}
+	if err := admit(tx, caller.AccountID); err != nil {
+		return noteState{}, err
 	}
 	e.AccountId, e.ClientId, e.GrantId = caller.AccountID, caller.ClientID, caller.GrantID
 	if err := tx.Append(noteStream(before.id), e); err != nil {

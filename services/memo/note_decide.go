@@ -57,6 +57,11 @@ func createNote(id string, c noteContent, known knownMemos) (*memov1.NoteEvent, 
 	}}}, results
 }
 
+// deleteNote decides to delete a note.
+func deleteNote() *memov1.NoteEvent {
+	return &memov1.NoteEvent{Event: &memov1.NoteEvent_Deleted{Deleted: &memov1.NoteDeleted{}}}
+}
+
 // noteChange is an update that was asked for: the fields named get the values given.
 type noteChange struct {
 	etag   string // empty for whatever revision there is

@@ -124,7 +124,7 @@ func readKnown(q eventlog.Querier, accountID string, ids []string) (knownMemos, 
 		return known, nil
 	}
 	rows, err := q.Query(`SELECT id, delete_time IS NOT NULL FROM memos
-		WHERE account = (SELECT account FROM memo_accounts WHERE account_id = ?) AND id IN (SELECT value FROM json_each(?))`, accountID, jsonArray(ids))
+		WHERE account = (SELECT account FROM memo_accounts WHERE account_id = ? AND erased = 0) AND id IN (SELECT value FROM json_each(?))`, accountID, jsonArray(ids))
 	if err != nil {
 		return nil, fmt.Errorf("read memos: %w", err)
 	}

@@ -89,6 +89,10 @@ func TestRandomCommands(t *testing.T) {
 			r.Fatalf("the tables live and rebuilt (-live +rebuilt):\n%s", diff)
 		}
 		m.watchToTheEnd()
+		if rapid.Bool().Draw(r, "erase an account") {
+			m.eraseAlice(t)
+		}
+		m.redactSome(t)
 	})
 }
 

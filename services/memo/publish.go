@@ -43,7 +43,7 @@ func (s *Service) UnpublishMemos(ctx context.Context, req *memov1.UnpublishMemos
 
 // GetPublicMemo gives a public memo to whoever asks.
 func (s *Service) GetPublicMemo(ctx context.Context, req *memov1.GetPublicMemoRequest) (*memov1.GetPublicMemoResponse, error) {
-	r, err := scanRow(s.log.DB().QueryRowContext(ctx, selectRow+" WHERE id = ? AND is_public = 1", req.GetId()))
+	r, err := scanRow(s.log.DB().QueryRowContext(ctx, selectRow+" WHERE id = ? AND "+isPublic, req.GetId()))
 	if errors.Is(err, sql.ErrNoRows) {
 		return nil, &fault{ErrNotFound, "there is no public memo of this id"}
 	}

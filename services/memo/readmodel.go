@@ -20,7 +20,8 @@ import (
 const schema = `
 CREATE TABLE memo_accounts (
 	account    INTEGER PRIMARY KEY,
-	account_id TEXT NOT NULL UNIQUE
+	account_id TEXT NOT NULL UNIQUE,
+	erased     INTEGER NOT NULL DEFAULT 0
 ) STRICT;
 CREATE TABLE memos (
 	n           INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -89,7 +90,7 @@ func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "memo",
 		Version: 5,
-		Kinds:   []string{kindName},
+		Kinds:   []string{kindName, captureKind},
 		Schema:  schema,
 		Tables:  []string{"memo_accounts", "memos", "memo_purged", "memo_labels", "memo_categories", "memo_finds", "memo_waiting", "memo_text"},
 		Apply:   project,
@@ -110,7 +111,7 @@ func Projections() []eventlog.Projection {
 		Apply:   projectQueued,
 	}, {
 		Name:    "capture",
-		Version: 1,
+		Version: 2,
 		Kinds:   []string{captureKind},
 		Schema:  captureSchema,
 		Tables:  []string{"capture_policies", "capture_sessions"},
@@ -136,6 +137,9 @@ type row struct {
 
 // project brings the read model up to date with one event.
 func project(tx *eventlog.Tx, r eventlog.Record) error {
+	if capture, ok := r.Event.(*memov1.CaptureEvent); ok {
+		return projectErased(tx, capture)
+	}
 	e, ok := r.Event.(*memov1.MemoEvent)
 	if !ok {
 		return fmt.Errorf("the event is a %T", r.Event)
@@ -177,7 +181,7 @@ func numberAccount(tx *eventlog.Tx, accountID string) (int64, error) {
 // accountNumber gives the account's number, 0 for one that never had a memo.
 func accountNumber(q eventlog.Querier, accountID string) (int64, error) {
 	var account int64
-	err := q.QueryRow("SELECT account FROM memo_accounts WHERE account_id = ?", accountID).Scan(&account)
+	err := q.QueryRow("SELECT account FROM memo_accounts WHERE account_id = ? AND erased = 0", accountID).Scan(&account)
 	if errors.Is(err, sql.ErrNoRows) {
 		return 0, nil
 	}
@@ -328,6 +332,9 @@ func (r row) deleteMillis() any {
 	}
 	return nil
 }
+
+// isPublic holds for the memos that others can read. Those of an erased account are none of them, though they end one by one.
+const isPublic = "is_public = 1 AND EXISTS (SELECT 1 FROM memo_accounts WHERE account = memos.account AND erased = 0)"
 
 const selectRow = "SELECT n, id, account, revision, create_time, update_time, delete_time, is_public, title, summary, memo_types, categories, projects, body, position FROM memos"
 

@@ -73,7 +73,7 @@ func (s *Service) read(ctx context.Context, caller rpc.Caller, req *memov1.Searc
 			return err
 		}
 		ids := unique(req.GetIds())
-		rows, err := q.rows(selectRow+" WHERE id IN (SELECT value FROM json_each(?)) AND (account = ? OR is_public = 1)", jsonArray(ids), account)
+		rows, err := q.rows(selectRow+" WHERE id IN (SELECT value FROM json_each(?)) AND (account = ? OR "+isPublic+")", jsonArray(ids), account)
 		if err != nil {
 			return err
 		}

@@ -37,6 +37,7 @@ func RunDurable(t *testing.T, open func(tb testing.TB, dir string) eventlog.Back
 		{"a cache outlives a rebuild", testCache},
 		{"what is redacted is gone after reopening", testRedactionReopened},
 		{"a projection takes part in a scrub", testProjectionScrubs},
+		{"a redaction amid a scrub is scrubbed too", testRedactionAmidScrub},
 		{"mistakes of the configuration are found", testConfig},
 	}
 	for _, c := range cases {

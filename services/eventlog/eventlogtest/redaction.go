@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"google.golang.org/protobuf/proto"
@@ -224,6 +225,37 @@ func testRedactionReopened(t *testing.T, open func() eventlog.Backend) {
 			check(t, l, 3, "counter/a 1 2", "counter/b 1 1")
 		})
 	}
+}
+
+// testRedactionAmidScrub redacts while the files are scrubbed: what was done by then is done again.
+func testRedactionAmidScrub(t *testing.T, open func() eventlog.Backend) {
+	inside, leave := make(chan struct{}), make(chan struct{})
+	steps := 0
+	c := Counters()
+	c.Projections[0].Scrub = func(*eventlog.Tx, int) (bool, error) {
+		if steps++; steps == 1 {
+			close(inside)
+			<-leave
+			return false, nil
+		}
+		return true, nil
+	}
+	session(t, open(), c, func(l *eventlog.Log) {
+		add(t, l, "counter/a", noted(1))
+		redacting := make(chan error, 1)
+		go func() {
+			<-inside
+			go func() { redacting <- l.Do(t.Context(), redact("counter/a")) }()
+			time.Sleep(50 * time.Millisecond) // until it waits for its turn, which is next
+			close(leave)
+		}()
+		if err := errors.Join(l.Scrub(t.Context()), <-redacting); err != nil {
+			t.Error(err)
+		}
+		if steps < 3 {
+			t.Errorf("there were %d steps, want another round", steps)
+		}
+	})
 }
 
 // testProjectionScrubs lets a projection take part in a scrub, step by step.

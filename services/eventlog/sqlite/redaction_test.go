@@ -72,6 +72,10 @@ func TestRedactedBytesAreGone(t *testing.T) {
 	if len(inFiles(t, dir, "秘密0")) == 0 || len(inFiles(t, dir, "最後0")) == 0 {
 		t.Error("what was not redacted is gone too")
 	}
+	var verdict string
+	if err := l.DB().QueryRowContext(t.Context(), "PRAGMA integrity_check").Scan(&verdict); err != nil || verdict != "ok" {
+		t.Errorf("integrity_check: %s, %v", verdict, err)
+	}
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -26,8 +26,6 @@ const (
 	// maxIdleLog is what is left of the write-ahead log, in bytes, once it was written into the database file. A rebuild
 	// makes it large.
 	maxIdleLog = 64 << 20
-	// scrubMilliseconds is how long Scrub makes the writer wait for readers. A query takes less.
-	scrubMilliseconds = 250
 )
 
 // schema holds the log. A position is the rowid, so the table is a tree ordered by it. The time is in milliseconds since
@@ -172,23 +170,6 @@ func (b *Backend) Readers() *sql.DB { return b.readers }
 
 // Schema creates the tables of the log.
 func (b *Backend) Schema() string { return schema }
-
-// Scrub writes the write-ahead log into the database file and empties it: the log has deleted content in its older pages, the
-// database file has zeros there.
-func (b *Backend) Scrub(ctx context.Context) (clean bool, err error) {
-	if _, err := b.writer.ExecContext(ctx, fmt.Sprintf("PRAGMA busy_timeout = %d", scrubMilliseconds)); err != nil {
-		return false, err
-	}
-	defer func() {
-		_, after := b.writer.ExecContext(context.WithoutCancel(ctx), fmt.Sprintf("PRAGMA busy_timeout = %d", busyMilliseconds))
-		err = errors.Join(err, after)
-	}()
-	var busy, pages, written int
-	if err := b.writer.QueryRowContext(ctx, "PRAGMA wal_checkpoint(TRUNCATE)").Scan(&busy, &pages, &written); err != nil {
-		return false, err
-	}
-	return busy == 0, nil
-}
 
 // Begin takes the write lock at once, so that no statement inside can find it taken.
 func (b *Backend) Begin() string { return "BEGIN IMMEDIATE" }

@@ -22,8 +22,8 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
-// CandidateEvent is what happened to one candidate. A candidate's stream begins with added or imported and ends
-// with discarded or saved; its revision is the version of its newest event.
+// CandidateEvent is what happened to one candidate. A candidate's stream begins with added or imported, is decided on with
+// discarded or saved, and ends with purged; its revision is the version of its newest event.
 type CandidateEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The account that the candidate belongs to.
@@ -41,6 +41,7 @@ type CandidateEvent struct {
 	//	*CandidateEvent_Discarded
 	//	*CandidateEvent_Saved
 	//	*CandidateEvent_Imported
+	//	*CandidateEvent_Purged
 	Event         isCandidateEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -149,6 +150,15 @@ func (x *CandidateEvent) GetImported() *CandidateImported {
 	return nil
 }
 
+func (x *CandidateEvent) GetPurged() *CandidatePurged {
+	if x != nil {
+		if x, ok := x.Event.(*CandidateEvent_Purged); ok {
+			return x.Purged
+		}
+	}
+	return nil
+}
+
 type isCandidateEvent_Event interface {
 	isCandidateEvent_Event()
 }
@@ -178,6 +188,11 @@ type CandidateEvent_Imported struct {
 	Imported *CandidateImported `protobuf:"bytes,30,opt,name=imported,proto3,oneof"`
 }
 
+type CandidateEvent_Purged struct {
+	// It is gone: it was turned down long ago, its memo was purged, or its account erased.
+	Purged *CandidatePurged `protobuf:"bytes,14,opt,name=purged,proto3,oneof"`
+}
+
 func (*CandidateEvent_Added) isCandidateEvent_Event() {}
 
 func (*CandidateEvent_Updated) isCandidateEvent_Event() {}
@@ -187,6 +202,8 @@ func (*CandidateEvent_Discarded) isCandidateEvent_Event() {}
 func (*CandidateEvent_Saved) isCandidateEvent_Event() {}
 
 func (*CandidateEvent_Imported) isCandidateEvent_Event() {}
+
+func (*CandidateEvent_Purged) isCandidateEvent_Event() {}
 
 // CandidateAdded says that a candidate was put into the queue.
 type CandidateAdded struct {
@@ -463,6 +480,43 @@ func (x *CandidateSaved) GetMemoId() string {
 	return ""
 }
 
+// CandidatePurged says that a candidate is gone for good. It happens by itself: client_id and grant_id are empty.
+type CandidatePurged struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CandidatePurged) Reset() {
+	*x = CandidatePurged{}
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CandidatePurged) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CandidatePurged) ProtoMessage() {}
+
+func (x *CandidatePurged) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CandidatePurged.ProtoReflect.Descriptor instead.
+func (*CandidatePurged) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{6}
+}
+
 // CaptureEvent is what happened to what guides an account's capture: its policy, and the sessions that were reviewed.
 type CaptureEvent struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -480,6 +534,7 @@ type CaptureEvent struct {
 	//	*CaptureEvent_SessionsProcessed
 	//	*CaptureEvent_PolicyImported
 	//	*CaptureEvent_SessionsImported
+	//	*CaptureEvent_Erased
 	Event         isCaptureEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -487,7 +542,7 @@ type CaptureEvent struct {
 
 func (x *CaptureEvent) Reset() {
 	*x = CaptureEvent{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[6]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -499,7 +554,7 @@ func (x *CaptureEvent) String() string {
 func (*CaptureEvent) ProtoMessage() {}
 
 func (x *CaptureEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[6]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -512,7 +567,7 @@ func (x *CaptureEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureEvent.ProtoReflect.Descriptor instead.
 func (*CaptureEvent) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{6}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CaptureEvent) GetAccountId() string {
@@ -579,6 +634,15 @@ func (x *CaptureEvent) GetSessionsImported() *SessionsImported {
 	return nil
 }
 
+func (x *CaptureEvent) GetErased() *CaptureErased {
+	if x != nil {
+		if x, ok := x.Event.(*CaptureEvent_Erased); ok {
+			return x.Erased
+		}
+	}
+	return nil
+}
+
 type isCaptureEvent_Event interface {
 	isCaptureEvent_Event()
 }
@@ -603,6 +667,11 @@ type CaptureEvent_SessionsImported struct {
 	SessionsImported *SessionsImported `protobuf:"bytes,31,opt,name=sessions_imported,json=sessionsImported,proto3,oneof"`
 }
 
+type CaptureEvent_Erased struct {
+	// The account was erased: nothing of it can be read from here on. Its memos, notes and candidates end one by one.
+	Erased *CaptureErased `protobuf:"bytes,12,opt,name=erased,proto3,oneof"`
+}
+
 func (*CaptureEvent_PolicyUpdated) isCaptureEvent_Event() {}
 
 func (*CaptureEvent_SessionsProcessed) isCaptureEvent_Event() {}
@@ -610,6 +679,8 @@ func (*CaptureEvent_SessionsProcessed) isCaptureEvent_Event() {}
 func (*CaptureEvent_PolicyImported) isCaptureEvent_Event() {}
 
 func (*CaptureEvent_SessionsImported) isCaptureEvent_Event() {}
+
+func (*CaptureEvent_Erased) isCaptureEvent_Event() {}
 
 // CapturePolicyUpdated says that the policy got another text.
 type CapturePolicyUpdated struct {
@@ -622,7 +693,7 @@ type CapturePolicyUpdated struct {
 
 func (x *CapturePolicyUpdated) Reset() {
 	*x = CapturePolicyUpdated{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[7]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -634,7 +705,7 @@ func (x *CapturePolicyUpdated) String() string {
 func (*CapturePolicyUpdated) ProtoMessage() {}
 
 func (x *CapturePolicyUpdated) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[7]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -647,7 +718,7 @@ func (x *CapturePolicyUpdated) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapturePolicyUpdated.ProtoReflect.Descriptor instead.
 func (*CapturePolicyUpdated) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{7}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CapturePolicyUpdated) GetText() string {
@@ -670,7 +741,7 @@ type SessionsProcessed struct {
 
 func (x *SessionsProcessed) Reset() {
 	*x = SessionsProcessed{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[8]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -682,7 +753,7 @@ func (x *SessionsProcessed) String() string {
 func (*SessionsProcessed) ProtoMessage() {}
 
 func (x *SessionsProcessed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[8]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -695,7 +766,7 @@ func (x *SessionsProcessed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsProcessed.ProtoReflect.Descriptor instead.
 func (*SessionsProcessed) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{8}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SessionsProcessed) GetSource() string {
@@ -741,7 +812,7 @@ type CandidateImported struct {
 
 func (x *CandidateImported) Reset() {
 	*x = CandidateImported{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +824,7 @@ func (x *CandidateImported) String() string {
 func (*CandidateImported) ProtoMessage() {}
 
 func (x *CandidateImported) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +837,7 @@ func (x *CandidateImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateImported.ProtoReflect.Descriptor instead.
 func (*CandidateImported) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{9}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CandidateImported) GetMemo() *MemoCreated {
@@ -852,7 +923,7 @@ type CapturePolicyImported struct {
 
 func (x *CapturePolicyImported) Reset() {
 	*x = CapturePolicyImported{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -864,7 +935,7 @@ func (x *CapturePolicyImported) String() string {
 func (*CapturePolicyImported) ProtoMessage() {}
 
 func (x *CapturePolicyImported) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -877,7 +948,7 @@ func (x *CapturePolicyImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapturePolicyImported.ProtoReflect.Descriptor instead.
 func (*CapturePolicyImported) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{10}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CapturePolicyImported) GetText() string {
@@ -905,7 +976,7 @@ type SessionsImported struct {
 
 func (x *SessionsImported) Reset() {
 	*x = SessionsImported{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -917,7 +988,7 @@ func (x *SessionsImported) String() string {
 func (*SessionsImported) ProtoMessage() {}
 
 func (x *SessionsImported) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -930,7 +1001,7 @@ func (x *SessionsImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsImported.ProtoReflect.Descriptor instead.
 func (*SessionsImported) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{11}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SessionsImported) GetSessions() []*SessionImported {
@@ -955,7 +1026,7 @@ type SessionImported struct {
 
 func (x *SessionImported) Reset() {
 	*x = SessionImported{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -967,7 +1038,7 @@ func (x *SessionImported) String() string {
 func (*SessionImported) ProtoMessage() {}
 
 func (x *SessionImported) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -980,7 +1051,7 @@ func (x *SessionImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionImported.ProtoReflect.Descriptor instead.
 func (*SessionImported) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{12}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SessionImported) GetSource() string {
@@ -1004,11 +1075,48 @@ func (x *SessionImported) GetProcessTime() *timestamppb.Timestamp {
 	return nil
 }
 
+// CaptureErased says that the account was erased. client_id and grant_id are empty.
+type CaptureErased struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CaptureErased) Reset() {
+	*x = CaptureErased{}
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureErased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureErased) ProtoMessage() {}
+
+func (x *CaptureErased) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureErased.ProtoReflect.Descriptor instead.
+func (*CaptureErased) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{14}
+}
+
 var File_paput_memo_v1_candidate_events_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	"\n" +
-	"$paput/memo/v1/candidate_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fpaput/memo/v1/memo_events.proto\"\x9e\x03\n" +
+	"$paput/memo/v1/candidate_events.proto\x12\rpaput.memo.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1fpaput/memo/v1/memo_events.proto\"\xd8\x03\n" +
 	"\x0eCandidateEvent\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -1019,7 +1127,8 @@ const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	"\aupdated\x18\v \x01(\v2\x1f.paput.memo.v1.CandidateUpdatedH\x00R\aupdated\x12A\n" +
 	"\tdiscarded\x18\f \x01(\v2!.paput.memo.v1.CandidateDiscardedH\x00R\tdiscarded\x125\n" +
 	"\x05saved\x18\r \x01(\v2\x1d.paput.memo.v1.CandidateSavedH\x00R\x05saved\x12>\n" +
-	"\bimported\x18\x1e \x01(\v2 .paput.memo.v1.CandidateImportedH\x00R\bimportedB\a\n" +
+	"\bimported\x18\x1e \x01(\v2 .paput.memo.v1.CandidateImportedH\x00R\bimported\x128\n" +
+	"\x06purged\x18\x0e \x01(\v2\x1e.paput.memo.v1.CandidatePurgedH\x00R\x06purgedB\a\n" +
 	"\x05event\"\xf6\x01\n" +
 	"\x0eCandidateAdded\x12.\n" +
 	"\x04memo\x18\x01 \x01(\v2\x1a.paput.memo.v1.MemoCreatedR\x04memo\x12\x16\n" +
@@ -1039,7 +1148,8 @@ const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	"\x12CandidateDiscarded\x12\x1b\n" +
 	"\x06reason\x18\x01 \x01(\tB\x03\x80\x01\x01R\x06reason\")\n" +
 	"\x0eCandidateSaved\x12\x17\n" +
-	"\amemo_id\x18\x01 \x01(\tR\x06memoId\"\xb0\x03\n" +
+	"\amemo_id\x18\x01 \x01(\tR\x06memoId\"\x11\n" +
+	"\x0fCandidatePurged\"\xe8\x03\n" +
 	"\fCaptureEvent\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -1049,7 +1159,8 @@ const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	" \x01(\v2#.paput.memo.v1.CapturePolicyUpdatedH\x00R\rpolicyUpdated\x12Q\n" +
 	"\x12sessions_processed\x18\v \x01(\v2 .paput.memo.v1.SessionsProcessedH\x00R\x11sessionsProcessed\x12O\n" +
 	"\x0fpolicy_imported\x18\x1e \x01(\v2$.paput.memo.v1.CapturePolicyImportedH\x00R\x0epolicyImported\x12N\n" +
-	"\x11sessions_imported\x18\x1f \x01(\v2\x1f.paput.memo.v1.SessionsImportedH\x00R\x10sessionsImportedB\a\n" +
+	"\x11sessions_imported\x18\x1f \x01(\v2\x1f.paput.memo.v1.SessionsImportedH\x00R\x10sessionsImported\x126\n" +
+	"\x06erased\x18\f \x01(\v2\x1c.paput.memo.v1.CaptureErasedH\x00R\x06erasedB\a\n" +
 	"\x05event\"/\n" +
 	"\x14CapturePolicyUpdated\x12\x17\n" +
 	"\x04text\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04text\"Q\n" +
@@ -1084,7 +1195,8 @@ const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12\"\n" +
 	"\n" +
 	"session_id\x18\x02 \x01(\tB\x03\x80\x01\x01R\tsessionId\x12=\n" +
-	"\fprocess_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vprocessTimeB\xb6\x01\n" +
+	"\fprocess_time\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\vprocessTime\"\x0f\n" +
+	"\rCaptureErasedB\xb6\x01\n" +
 	"\x11com.paput.memo.v1B\x14CandidateEventsProtoP\x01Z5github.com/paput/paput/proto/gen/paput/memo/v1;memov1\xa2\x02\x03PMX\xaa\x02\rPaput.Memo.V1\xca\x02\rPaput\\Memo\\V1\xe2\x02\x19Paput\\Memo\\V1\\GPBMetadata\xea\x02\x0fPaput::Memo::V1b\x06proto3"
 
 var (
@@ -1099,7 +1211,7 @@ func file_paput_memo_v1_candidate_events_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_candidate_events_proto_rawDescData
 }
 
-var file_paput_memo_v1_candidate_events_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
+var file_paput_memo_v1_candidate_events_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_paput_memo_v1_candidate_events_proto_goTypes = []any{
 	(*CandidateEvent)(nil),        // 0: paput.memo.v1.CandidateEvent
 	(*CandidateAdded)(nil),        // 1: paput.memo.v1.CandidateAdded
@@ -1107,42 +1219,46 @@ var file_paput_memo_v1_candidate_events_proto_goTypes = []any{
 	(*CandidateUpdated)(nil),      // 3: paput.memo.v1.CandidateUpdated
 	(*CandidateDiscarded)(nil),    // 4: paput.memo.v1.CandidateDiscarded
 	(*CandidateSaved)(nil),        // 5: paput.memo.v1.CandidateSaved
-	(*CaptureEvent)(nil),          // 6: paput.memo.v1.CaptureEvent
-	(*CapturePolicyUpdated)(nil),  // 7: paput.memo.v1.CapturePolicyUpdated
-	(*SessionsProcessed)(nil),     // 8: paput.memo.v1.SessionsProcessed
-	(*CandidateImported)(nil),     // 9: paput.memo.v1.CandidateImported
-	(*CapturePolicyImported)(nil), // 10: paput.memo.v1.CapturePolicyImported
-	(*SessionsImported)(nil),      // 11: paput.memo.v1.SessionsImported
-	(*SessionImported)(nil),       // 12: paput.memo.v1.SessionImported
-	(*MemoCreated)(nil),           // 13: paput.memo.v1.MemoCreated
-	(*MemoUpdated)(nil),           // 14: paput.memo.v1.MemoUpdated
-	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
+	(*CandidatePurged)(nil),       // 6: paput.memo.v1.CandidatePurged
+	(*CaptureEvent)(nil),          // 7: paput.memo.v1.CaptureEvent
+	(*CapturePolicyUpdated)(nil),  // 8: paput.memo.v1.CapturePolicyUpdated
+	(*SessionsProcessed)(nil),     // 9: paput.memo.v1.SessionsProcessed
+	(*CandidateImported)(nil),     // 10: paput.memo.v1.CandidateImported
+	(*CapturePolicyImported)(nil), // 11: paput.memo.v1.CapturePolicyImported
+	(*SessionsImported)(nil),      // 12: paput.memo.v1.SessionsImported
+	(*SessionImported)(nil),       // 13: paput.memo.v1.SessionImported
+	(*CaptureErased)(nil),         // 14: paput.memo.v1.CaptureErased
+	(*MemoCreated)(nil),           // 15: paput.memo.v1.MemoCreated
+	(*MemoUpdated)(nil),           // 16: paput.memo.v1.MemoUpdated
+	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
 }
 var file_paput_memo_v1_candidate_events_proto_depIdxs = []int32{
 	1,  // 0: paput.memo.v1.CandidateEvent.added:type_name -> paput.memo.v1.CandidateAdded
 	3,  // 1: paput.memo.v1.CandidateEvent.updated:type_name -> paput.memo.v1.CandidateUpdated
 	4,  // 2: paput.memo.v1.CandidateEvent.discarded:type_name -> paput.memo.v1.CandidateDiscarded
 	5,  // 3: paput.memo.v1.CandidateEvent.saved:type_name -> paput.memo.v1.CandidateSaved
-	9,  // 4: paput.memo.v1.CandidateEvent.imported:type_name -> paput.memo.v1.CandidateImported
-	13, // 5: paput.memo.v1.CandidateAdded.memo:type_name -> paput.memo.v1.MemoCreated
-	2,  // 6: paput.memo.v1.CandidateAdded.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
-	14, // 7: paput.memo.v1.CandidateUpdated.memo:type_name -> paput.memo.v1.MemoUpdated
-	7,  // 8: paput.memo.v1.CaptureEvent.policy_updated:type_name -> paput.memo.v1.CapturePolicyUpdated
-	8,  // 9: paput.memo.v1.CaptureEvent.sessions_processed:type_name -> paput.memo.v1.SessionsProcessed
-	10, // 10: paput.memo.v1.CaptureEvent.policy_imported:type_name -> paput.memo.v1.CapturePolicyImported
-	11, // 11: paput.memo.v1.CaptureEvent.sessions_imported:type_name -> paput.memo.v1.SessionsImported
-	13, // 12: paput.memo.v1.CandidateImported.memo:type_name -> paput.memo.v1.MemoCreated
-	2,  // 13: paput.memo.v1.CandidateImported.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
-	15, // 14: paput.memo.v1.CandidateImported.add_time:type_name -> google.protobuf.Timestamp
-	15, // 15: paput.memo.v1.CandidateImported.update_time:type_name -> google.protobuf.Timestamp
-	15, // 16: paput.memo.v1.CapturePolicyImported.update_time:type_name -> google.protobuf.Timestamp
-	12, // 17: paput.memo.v1.SessionsImported.sessions:type_name -> paput.memo.v1.SessionImported
-	15, // 18: paput.memo.v1.SessionImported.process_time:type_name -> google.protobuf.Timestamp
-	19, // [19:19] is the sub-list for method output_type
-	19, // [19:19] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	10, // 4: paput.memo.v1.CandidateEvent.imported:type_name -> paput.memo.v1.CandidateImported
+	6,  // 5: paput.memo.v1.CandidateEvent.purged:type_name -> paput.memo.v1.CandidatePurged
+	15, // 6: paput.memo.v1.CandidateAdded.memo:type_name -> paput.memo.v1.MemoCreated
+	2,  // 7: paput.memo.v1.CandidateAdded.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
+	16, // 8: paput.memo.v1.CandidateUpdated.memo:type_name -> paput.memo.v1.MemoUpdated
+	8,  // 9: paput.memo.v1.CaptureEvent.policy_updated:type_name -> paput.memo.v1.CapturePolicyUpdated
+	9,  // 10: paput.memo.v1.CaptureEvent.sessions_processed:type_name -> paput.memo.v1.SessionsProcessed
+	11, // 11: paput.memo.v1.CaptureEvent.policy_imported:type_name -> paput.memo.v1.CapturePolicyImported
+	12, // 12: paput.memo.v1.CaptureEvent.sessions_imported:type_name -> paput.memo.v1.SessionsImported
+	14, // 13: paput.memo.v1.CaptureEvent.erased:type_name -> paput.memo.v1.CaptureErased
+	15, // 14: paput.memo.v1.CandidateImported.memo:type_name -> paput.memo.v1.MemoCreated
+	2,  // 15: paput.memo.v1.CandidateImported.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
+	17, // 16: paput.memo.v1.CandidateImported.add_time:type_name -> google.protobuf.Timestamp
+	17, // 17: paput.memo.v1.CandidateImported.update_time:type_name -> google.protobuf.Timestamp
+	17, // 18: paput.memo.v1.CapturePolicyImported.update_time:type_name -> google.protobuf.Timestamp
+	13, // 19: paput.memo.v1.SessionsImported.sessions:type_name -> paput.memo.v1.SessionImported
+	17, // 20: paput.memo.v1.SessionImported.process_time:type_name -> google.protobuf.Timestamp
+	21, // [21:21] is the sub-list for method output_type
+	21, // [21:21] is the sub-list for method input_type
+	21, // [21:21] is the sub-list for extension type_name
+	21, // [21:21] is the sub-list for extension extendee
+	0,  // [0:21] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_candidate_events_proto_init() }
@@ -1157,22 +1273,24 @@ func file_paput_memo_v1_candidate_events_proto_init() {
 		(*CandidateEvent_Discarded)(nil),
 		(*CandidateEvent_Saved)(nil),
 		(*CandidateEvent_Imported)(nil),
+		(*CandidateEvent_Purged)(nil),
 	}
 	file_paput_memo_v1_candidate_events_proto_msgTypes[1].OneofWrappers = []any{}
-	file_paput_memo_v1_candidate_events_proto_msgTypes[6].OneofWrappers = []any{
+	file_paput_memo_v1_candidate_events_proto_msgTypes[7].OneofWrappers = []any{
 		(*CaptureEvent_PolicyUpdated)(nil),
 		(*CaptureEvent_SessionsProcessed)(nil),
 		(*CaptureEvent_PolicyImported)(nil),
 		(*CaptureEvent_SessionsImported)(nil),
+		(*CaptureEvent_Erased)(nil),
 	}
-	file_paput_memo_v1_candidate_events_proto_msgTypes[9].OneofWrappers = []any{}
+	file_paput_memo_v1_candidate_events_proto_msgTypes[10].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_candidate_events_proto_rawDesc), len(file_paput_memo_v1_candidate_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   13,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -204,7 +204,7 @@ type MemoEvent_Restored struct {
 }
 
 type MemoEvent_Purged struct {
-	// It had been in the trash for long enough, and is gone.
+	// It had been in the trash for long enough, or its account was erased, and is gone.
 	Purged *MemoPurged `protobuf:"bytes,14,opt,name=purged,proto3,oneof"`
 }
 
@@ -540,7 +540,7 @@ func (*MemoRestored) Descriptor() ([]byte, []int) {
 	return file_paput_memo_v1_memo_events_proto_rawDescGZIP(), []int{4}
 }
 
-// MemoPurged says that a memo left the trash for good. It happens by itself: client_id and grant_id are empty.
+// MemoPurged says that a memo is gone for good. It happens by itself: client_id and grant_id are empty.
 type MemoPurged struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	unknownFields protoimpl.UnknownFields
