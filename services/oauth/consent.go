@@ -94,7 +94,7 @@ func (s *Server) ask(w http.ResponseWriter, r *http.Request) error {
 			return nil
 		}
 	}
-	return s.showConsent(w, r, http.StatusOK, a, a.Scopes, false)
+	return s.showConsent(w, r, http.StatusOK, a, proposed(a.Scopes, a.client.preregistered), false)
 }
 
 // read opens a sealed transaction and finds out who is to answer it. ok is false when the browser was sent to sign in.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	oauthv1 "github.com/paput/paput/proto/gen/paput/oauth/v1"
 	"github.com/paput/paput/services/oauth"
 )
 
@@ -105,6 +106,35 @@ func TestConsentToLess(t *testing.T) {
 	}
 	a.token(a.refreshForm(tokens.refresh, "scope", "paput.write")).
 		wantError(t, 400, "invalid_scope", "scope names more than was granted")
+}
+
+// An app may ask for everything that a person keeps; only the person ticks that box.
+func TestConsentProposesNotTheAccount(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	b := w.newBrowser("acct_1")
+	a := w.register(nil)
+	page := b.begin(a.query("scope", "paput.read paput.account"))
+	if r := b.get(page); !strings.Contains(r.body, `value="paput.account"> <span>Take out everything you keep here, bring in such an archive, and erase your account for good</span>`) {
+		t.Errorf("the page has no empty box for the account:\n%s", r.body)
+	}
+	form := b.consentForm(page, "approve")
+	if got, want := form["scope"], []string{"paput.read"}; !slices.Equal(got, want) {
+		t.Errorf("got the boxes %v ticked, want %v", got, want)
+	}
+	form.Add("scope", "paput.account")
+	tokens := a.token(a.redeemForm(b.post("/consent", form).location(t).Query().Get("code"))).tokens(t)
+	if c, _ := w.caller(tokens.access); !slices.Equal(c.Scopes, []string{"paput.read", "paput.account"}) {
+		t.Errorf("got scopes %v, want what was ticked", c.Scopes)
+	}
+	device := w.registerDevice().ask("scope", "paput.read paput.account")
+	if got, want := b.consentForm(devicePage(device.shown), "approve")["scope"], []string{"paput.read"}; !slices.Equal(got, want) {
+		t.Errorf("for a device: got the boxes %v ticked, want %v", got, want)
+	}
+	known := w.preregister(&oauthv1.Client{Name: "Ours", RedirectUris: []string{"https://ours.example/cb"}})
+	if got, want := b.consentForm(b.begin(known.query("scope", "paput.account")), "approve")["scope"], []string{"paput.account"}; !slices.Equal(got, want) {
+		t.Errorf("for an app of the administrator's: got the boxes %v ticked, want %v", got, want)
+	}
 }
 
 func TestConsentToNothingAsksAgain(t *testing.T) {

@@ -76,7 +76,7 @@ func (s *Server) askDevice(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	a := askedDevice{d, userCode, person, s.ring().inUse().deviceToken(d.grantID, userCode, person.SessionID)}
-	return s.showDevice(w, r, http.StatusOK, a, d.requested, false)
+	return s.showDevice(w, r, http.StatusOK, a, proposed(d.requested, false), false)
 }
 
 // answerDevice takes the person's answer. It counts when it comes from the page that asked, from the person who was asked,

@@ -22,9 +22,24 @@ func Scopes() []Scope {
 		{"paput.capture", "Suggest memos for you to approve", "メモの候補を提案する（承認するのはあなたです）"},
 		{"paput.write", "Create, change and delete your memos and notes, and everything that reading allows", "メモとノートを作成・変更・削除する（読むことも含みます）"},
 		{"paput.publish", "Make your memos public on the web, and everything that writing allows", "メモをウェブに公開する（読み書きも含みます）"},
-		{"paput.account", "See your account and the apps you connected", "アカウントの情報と、接続中のアプリを見る"},
+		{
+			scopeAccount, "Take out everything you keep here, bring in such an archive, and erase your account for good",
+			"保存している内容をすべて書き出す、書き出した内容を取り込む、アカウントを完全に消去する",
+		},
 		{"paput.audit", "Read the record of sign-ins and of what was allowed to whom", "サインインと許可の記録を読む"},
 	}
+}
+
+// scopeAccount is for a person's own tools, such as the command line, and no assistant needs it.
+const scopeAccount = "paput.account"
+
+// proposed are the scopes whose boxes are ticked before the person has touched any: all that were asked for, without
+// scopeAccount unless the administrator registered the app. Whoever may have everything at once is to be chosen, not overlooked.
+func proposed(asked []string, preregistered bool) []string {
+	if preregistered {
+		return asked
+	}
+	return slices.DeleteFunc(slices.Clone(asked), func(scope string) bool { return scope == scopeAccount })
 }
 
 // scopeOfflineAccess asks for refresh tokens (OpenID Connect Core, section 11). Whether a client gets them depends on the
