@@ -166,7 +166,7 @@ proposal or a memo says already is refused. Prints the id of the proposal.`,
 			}
 			switch {
 			case f.title == "" && isGiven:
-				if err := completeDraft(draft); err != nil {
+				if err := a.completeDraft(draft); err != nil {
 					return err
 				}
 			case f.title == "":

@@ -107,7 +107,8 @@ Begin with:  paput login http://localhost:8080`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return usageOf(cmd, err) })
 	root.AddCommand(
 		a.loginCommand(), a.logoutCommand(), a.statusCommand(),
-		a.memoCommand(), a.noteCommand(), a.captureCommand(), a.mcpCommand(), a.auditCommand(),
+		a.memoCommand(), a.noteCommand(), a.captureCommand(), a.exportCommand(), a.importCommand(),
+		a.mcpCommand(), a.auditCommand(),
 		a.versionCommand(), exitCodesCommand(),
 	)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 // document is a memo as a text that a person edits: front matter, which is YAML of the plainest kind, and the body.
 type document struct {
+	id, created, updated        string // in an export; empty in what is edited
 	title, summary              string
 	types, categories, projects []string
 	body                        string
@@ -30,9 +32,23 @@ func documentOf(m *memov1.Memo) document {
 func (d document) String() string {
 	var b strings.Builder
 	b.WriteString(fence + "\n")
+	for _, field := range [][2]string{{"id", d.id}, {"created", d.created}, {"updated", d.updated}} {
+		if field[1] != "" {
+			b.WriteString(field[0] + ": " + field[1] + "\n")
+		}
+	}
 	b.WriteString("title: " + scalar(d.title) + "\n")
-	b.WriteString("summary: " + scalar(d.summary) + "\n")
+	edited := d.id == ""
+	if edited || d.summary != "" {
+		b.WriteString("summary: " + scalar(d.summary) + "\n")
+	}
 	list := func(name, comment string, values []string) {
+		if !edited {
+			comment = ""
+			if len(values) == 0 {
+				return
+			}
+		}
 		b.WriteString(name + ":" + comment + "\n")
 		for _, v := range values {
 			b.WriteString("  - " + scalar(v) + "\n")
@@ -64,7 +80,13 @@ func scalar(s string) string {
 }
 
 // parseDocument reads a document. A text without front matter is all body.
-func parseDocument(text string) (document, error) {
+func parseDocument(text string) (document, error) { return parseText(text, false) }
+
+// parseForeign reads a document that another program may have written. It passes over what it does not know, and takes tags
+// for categories.
+func parseForeign(text string) (document, error) { return parseText(text, true) }
+
+func parseText(text string, foreign bool) (document, error) {
 	text = strings.TrimPrefix(strings.ReplaceAll(text, "\r\n", "\n"), "\ufeff")
 	lines := strings.Split(text, "\n")
 	end := slices.Index(lines[1:], fence)
@@ -75,11 +97,18 @@ func parseDocument(text string) (document, error) {
 	head, body := lines[1:end+1], lines[end+2:]
 	var open *[]string // the list that a "- item" line belongs to
 	for i, line := range head {
+		indented := strings.HasPrefix(line, " ") || strings.HasPrefix(line, "\t")
 		line = strings.TrimSpace(line)
-		if line == "" || strings.HasPrefix(line, "#") {
+		if line == "" || strings.HasPrefix(line, "#") || foreign && indented && !strings.HasPrefix(line, "-") {
 			continue
 		}
+		if foreign && strings.HasPrefix(line, "tags:") {
+			line = "categories" + strings.TrimPrefix(line, "tags")
+		}
 		err := d.parseLine(line, &open)
+		if foreign && errors.Is(err, errForeign) {
+			continue
+		}
 		if err != nil {
 			return document{}, usagef("line %d of the front matter: %s", i+2, err)
 		}
@@ -88,10 +117,15 @@ func parseDocument(text string) (document, error) {
 	return d, nil
 }
 
+// errForeign marks a line that some other program may have a use for.
+var errForeign = errors.New("not a field of a memo")
+
+func notOurs(format string, v ...any) error { return problemf(errForeign, format, v...) }
+
 func (d *document) parseLine(line string, open **[]string) error {
 	if item, isItem := strings.CutPrefix(line, "-"); isItem {
 		if *open == nil {
-			return fmt.Errorf("%q belongs to no list", line)
+			return notOurs("%q belongs to no list", line)
 		}
 		v, err := parseScalar(item)
 		if err == nil && v != "" {
@@ -101,24 +135,24 @@ func (d *document) parseLine(line string, open **[]string) error {
 	}
 	name, value, isField := strings.Cut(line, ":")
 	if !isField {
-		return fmt.Errorf("%q is not \"name: value\"", line)
+		return notOurs("%q is not \"name: value\"", line)
 	}
 	*open = nil
 	lists := map[string]*[]string{"types": &d.types, "categories": &d.categories, "projects": &d.projects}
-	texts := map[string]*string{"title": &d.title, "summary": &d.summary}
+	texts := map[string]*string{"title": &d.title, "summary": &d.summary, "id": &d.id, "created": &d.created, "updated": &d.updated}
 	v, err := parseScalar(value)
 	switch {
+	case texts[name] == nil && lists[name] == nil:
+		return notOurs("there is no field %q; the fields are title, summary, types, categories and projects", name)
 	case err != nil:
 		return err
 	case texts[name] != nil:
 		*texts[name] = v
-	case lists[name] != nil:
+		return nil
+	default:
 		*open = lists[name]
 		return parseInline(value, lists[name])
-	default:
-		return fmt.Errorf("there is no field %q; the fields are title, summary, types, categories and projects", name)
 	}
-	return nil
 }
 
 // parseInline reads a list that stands behind its name: "a, b" or "[a, b]".

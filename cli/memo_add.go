@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"google.golang.org/protobuf/types/known/timestamppb"
+
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
 )
 
@@ -41,7 +43,7 @@ A text that begins with front matter, as the editor shows it, or with a
 			}
 			switch {
 			case f.title == "" && isGiven:
-				if err := completeDraft(draft); err != nil {
+				if err := a.completeDraft(draft); err != nil {
 					return err
 				}
 			case f.title == "" && a.Interactive:
@@ -58,10 +60,17 @@ A text that begins with front matter, as the editor shows it, or with a
 }
 
 // completeDraft takes what the command line does not say from the front matter or the first heading of the text.
-func completeDraft(d *memov1.MemoDraft) error {
+func (a *app) completeDraft(d *memov1.MemoDraft) error {
 	doc, err := parseDocument(d.GetBody())
 	if err != nil {
 		return err
+	}
+	if doc.created != "" && d.GetCreateTime() == nil {
+		at, ok := a.readTime(doc.created)
+		if !ok {
+			return usagef("created: %q is not a time; write 2026-01-31", doc.created)
+		}
+		d.CreateTime = timestamppb.New(at)
 	}
 	if doc.title == "" {
 		doc.title, doc.body = firstHeading(doc.body)

@@ -14,6 +14,7 @@ import (
 	"connectrpc.com/connect/v2/connecthttp"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/emptypb"
 )
 
 const (
@@ -154,7 +155,8 @@ func (s *session) authorize(next connect.ClientFunc) connect.ClientFunc {
 		}
 		setBearer(ctx, token)
 		if spec.StreamType != connect.StreamTypeUnary {
-			return next(ctx, spec)
+			stream, err := next(ctx, spec)
+			return refusedStream{stream}, err
 		}
 		ctx, cancel := context.WithTimeout(ctx, rpcTimeout)
 		stream, err := next(ctx, spec)
@@ -200,6 +202,22 @@ func (s *session) asRPC(err error) error {
 type localError struct{ error }
 
 func (e localError) Unwrap() error { return e.error }
+
+// refusedStream is a call with a stream of answers. The server may refuse it before it has read the request: then the request
+// cannot be sent, which is no reason, and the reason is there to be received.
+type refusedStream struct{ connect.ClientStream }
+
+// Send fails for the server's reason, where there is one.
+func (r refusedStream) Send(msg any) error {
+	err := r.ClientStream.Send(msg)
+	if !errors.Is(err, io.EOF) {
+		return err
+	}
+	if reason := r.Receive(&emptypb.Empty{}); reason != nil && !errors.Is(reason, io.EOF) {
+		return reason
+	}
+	return err
+}
 
 // retryStream is a unary call that is made again, once, with a fresh token when it is refused for its token, and once when its
 // answer is lost: the server may have carried it out, but what only reads can be asked twice, and for everything else the

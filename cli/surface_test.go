@@ -19,7 +19,8 @@ func commands() []string {
 		"", "login", "logout", "status", "memo", "memo add", "memo search", "memo show", "memo edit", "memo rm", "memo restore", "memo publish", "memo unpublish",
 		"memo history", "memo categories", "memo watch",
 		"note", "note create", "note search", "note show", "note edit", "note rm",
-		"capture", "capture list", "capture show", "capture add", "capture approve", "capture discard", "capture policy", "capture sessions", "mcp", "audit", "audit tail", "version", "exit-codes",
+		"capture", "capture list", "capture show", "capture add", "capture approve", "capture discard", "capture policy", "capture sessions",
+		"export", "import", "mcp", "audit", "audit tail", "version", "exit-codes",
 	}
 }
 

@@ -146,10 +146,18 @@ func (a *app) parseTime(flag, s string) (*timestamppb.Timestamp, error) {
 	if s == "" {
 		return nil, nil
 	}
-	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04"} {
-		if t, err := time.ParseInLocation(layout, s, a.Now().Location()); err == nil {
-			return timestamppb.New(t), nil
-		}
+	if t, ok := a.readTime(s); ok {
+		return timestamppb.New(t), nil
 	}
 	return nil, usagef("--%s %q is not a time; write 2026-01-31, \"2026-01-31 15:04\" or 2026-01-31T15:04:00Z", flag, s)
+}
+
+// readTime reads a time in one of the ways in which people and programs write it. One without a zone is where the person is.
+func (a *app) readTime(s string) (time.Time, bool) {
+	for _, layout := range []string{time.RFC3339, time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", time.DateTime, "2006-01-02T15:04:05"} {
+		if t, err := time.ParseInLocation(layout, s, a.Now().Location()); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
 }

@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"encoding/json"
@@ -232,6 +233,17 @@ func cmdKeep(ts *testscript.TestScript, neg bool, args []string) {
 		said = m[1]
 	}
 	ts.Setenv(args[0], said)
+}
+
+// cmdUnpack: unpack FILE DIR  unpacks a ZIP file into a new directory, as a double click would.
+func cmdUnpack(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: unpack file directory")
+	}
+	z, err := zip.OpenReader(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer z.Close()
+	ts.Check(os.CopyFS(ts.MkAbs(args[1]), z))
 }
 
 // cmdExit: exit CODE PROGRAM ARG…  runs a program that must end with the exit code.

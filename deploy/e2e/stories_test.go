@@ -84,6 +84,7 @@ func TestStories(t *testing.T) {
 			"audited": cmdAudited,
 			"http":    cmdHTTP,
 			"ready":   cmdReady,
+			"unpack":  cmdUnpack,
 		},
 	})
 }
