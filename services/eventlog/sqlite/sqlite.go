@@ -23,6 +23,9 @@ const (
 	busyMilliseconds = 10_000
 	// maxReaders is how many queries run at once; each open connection costs about a megabyte.
 	maxReaders = 16
+	// maxLogPages is how many pages of 4 KiB the write-ahead log has before they are written into the database file. Most are
+	// in it several times by then and written once.
+	maxLogPages = 8000
 	// maxIdleLog is what is left of the write-ahead log, in bytes, once it was written into the database file. A rebuild
 	// makes it large.
 	maxIdleLog = 64 << 20
@@ -105,6 +108,7 @@ func (b *Backend) open(ctx context.Context, path, synchronous string) error {
 	b.writers, err = pool(path, "rw", append(pragmas, "journal_mode(WAL)", "synchronous("+synchronous+")",
 		// What is deleted or written over is overwritten with zeros.
 		"secure_delete(ON)",
+		fmt.Sprintf("wal_autocheckpoint(%d)", maxLogPages),
 		fmt.Sprintf("journal_size_limit(%d)", maxIdleLog))...)
 	if err != nil {
 		return err
