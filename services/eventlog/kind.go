@@ -73,6 +73,9 @@ func (k Kind) check() error {
 	return nil
 }
 
+// subject is where an event of the kind is published, by the name of what happened.
+func (k Kind) subject(what string) string { return k.Subject + "." + what }
+
 // decode is the inverse of proto.Marshal for the events of the kind.
 func (k Kind) decode(data []byte) (proto.Message, error) {
 	m := k.Event.ProtoReflect().New().Interface()

@@ -44,16 +44,19 @@ type Log struct {
 	// versions are those of the last records of streams that were used lately, the uncommitted among them: whoever rolls
 	// back clears it.
 	versions map[string]int64
+	// outbound is what this transaction will have published.
+	outbound []Outgoing
 
 	// remnants says that redacted content may still be somewhere in the files, as the table of that name does, and redactions
 	// counts the commands that left some.
 	remnants   bool
 	redactions int64
 
-	// waiting guards what Wait looks at.
+	// waiting guards what Wait and Outgoing look at.
 	waiting   sync.Mutex
 	committed head
-	moved     chan struct{} // closed when committed has moved; nil when nobody waits
+	fresh     map[string]*fresh // by relay
+	moved     chan struct{}     // closed when committed has moved; nil when nobody waits
 }
 
 // Open opens a log, which then owns the backend. A read model that is new, or whose Version or Schema is not the one that
@@ -65,6 +68,7 @@ func Open(ctx context.Context, b Backend, c Config) (*Log, error) {
 		now:         c.Now,
 		queue:       make(chan *command, maxQueued),
 		versions:    make(map[string]int64),
+		fresh:       make(map[string]*fresh),
 		stopped:     make(chan struct{}),
 	}
 	if err := l.open(ctx, c); err != nil {

@@ -7,6 +7,8 @@ import (
 	"iter"
 	"maps"
 	"slices"
+
+	"google.golang.org/protobuf/proto"
 )
 
 // Outgoing is a record bound for a JetStream stream.
@@ -29,7 +31,18 @@ func (l *Log) Relays() []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// Outgoing yields the records of a relay whose ordinal is greater than ordinal, in order, as After does.
+// maxFresh is how many bytes of events are kept at hand for each relay, about: what keeps pace needs no more, and what has
+// fallen behind reads the tables.
+const maxFresh = 1 << 20
+
+// fresh is the newest committed records of a relay, without gaps, that nobody has asked for yet.
+type fresh struct {
+	records []Outgoing
+	size    int
+}
+
+// Outgoing yields the records of a relay whose ordinal is greater than ordinal, in order, as After does. They are the
+// caller's own.
 func (l *Log) Outgoing(ctx context.Context, relay string, ordinal int64) iter.Seq2[Outgoing, error] {
 	return func(yield func(Outgoing, error) bool) {
 		for {
@@ -52,6 +65,9 @@ func (l *Log) Outgoing(ctx context.Context, relay string, ordinal int64) iter.Se
 }
 
 func (l *Log) outgoing(ctx context.Context, relay string, ordinal int64) ([]Outgoing, error) {
+	if records := l.handOver(relay, ordinal); len(records) > 0 {
+		return records, nil
+	}
 	rows, err := l.DB().QueryContext(ctx, selectRelayed, relay, ordinal, readBatch)
 	if err != nil {
 		return nil, err
@@ -70,11 +86,41 @@ func (l *Log) collectOutgoing(rows *sql.Rows) ([]Outgoing, error) {
 		if o.Record, err = l.scan(rows, &o.Ordinal); err != nil {
 			return nil, err
 		}
-		name, _ := Case(o.Event)
-		o.Subject = l.kinds[kindOf(o.Stream)].Subject + "." + name
+		what, _ := Case(o.Event)
+		o.Subject = l.kinds[kindOf(o.Stream)].subject(what)
 		batch = append(batch, o)
 	}
 	return batch, rows.Err()
+}
+
+// remember keeps committed records at hand. It is called with waiting locked.
+func (l *Log) remember(committed []Outgoing) {
+	for _, o := range committed {
+		relay := l.kinds[kindOf(o.Stream)].Relay
+		f := l.fresh[relay]
+		if f == nil {
+			f = &fresh{}
+			l.fresh[relay] = f
+		}
+		if f.size > maxFresh {
+			*f = fresh{}
+		}
+		f.records = append(f.records, o)
+		f.size += proto.Size(o.Event)
+	}
+}
+
+// handOver gives away what is at hand of a relay after an ordinal, if the next record is.
+func (l *Log) handOver(relay string, ordinal int64) []Outgoing {
+	l.waiting.Lock()
+	defer l.waiting.Unlock()
+	f := l.fresh[relay]
+	if f == nil || len(f.records) == 0 || f.records[0].Ordinal > ordinal+1 {
+		return nil
+	}
+	records := f.records
+	*f = fresh{}
+	return records[min(ordinal+1-records[0].Ordinal, int64(len(records))):]
 }
 
 // Ordinal is the ordinal of a relay's last committed record, 0 when there is none.

@@ -128,8 +128,8 @@ func (l *Log) watch(position int64) (moved <-chan struct{}, there bool) {
 	return l.moved, false
 }
 
-// announce tells everyone who waits how far the log is.
-func (l *Log) announce(h head) {
+// announce tells everyone who waits how far the log is, and keeps what is to be published.
+func (l *Log) announce(h head, outbound []Outgoing) {
 	l.waiting.Lock()
 	defer l.waiting.Unlock()
 	if l.committed.position == h.position {
@@ -137,6 +137,7 @@ func (l *Log) announce(h head) {
 	}
 	l.committed.position = h.position
 	maps.Copy(l.committed.ordinals, h.ordinals)
+	l.remember(outbound)
 	if l.moved != nil {
 		close(l.moved)
 		l.moved = nil

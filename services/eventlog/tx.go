@@ -91,7 +91,7 @@ func (tx *Tx) Append(stream string, events ...proto.Message) error {
 }
 
 func (tx *Tx) append(stream string, e proto.Message) error {
-	kind, err := tx.log.kindFor(stream, e)
+	kind, what, err := tx.log.kindFor(stream, e)
 	if err != nil {
 		return err
 	}
@@ -104,7 +104,7 @@ func (tx *Tx) append(stream string, e proto.Message) error {
 		return err
 	}
 	r := Record{Position: tx.log.head.position + 1, Stream: stream, Version: version + 1, Time: tx.now, Event: e}
-	if err := tx.insert(r, kind, data); err != nil {
+	if err := tx.insert(r, kind, what, data); err != nil {
 		return fmt.Errorf("append to %s: %w", stream, err)
 	}
 	tx.setVersion(stream, r.Version)
@@ -117,38 +117,40 @@ func (tx *Tx) append(stream string, e proto.Message) error {
 			return err
 		}
 	}
+	if kind.Relay != "" {
+		tx.log.outbound = append(tx.log.outbound, Outgoing{r, tx.log.head.ordinals[kind.Relay], kind.subject(what)})
+	}
 	return nil
 }
 
-// kindFor returns the kind of a stream, when e is an event of it.
-func (l *Log) kindFor(stream string, e proto.Message) (Kind, error) {
+// kindFor returns the kind of a stream, when e is an event of it, and the name of what happened.
+func (l *Log) kindFor(stream string, e proto.Message) (kind Kind, what string, err error) {
 	kind, known := l.kinds[kindOf(stream)]
 	if !known || len(stream) <= len(kind.Name)+1 {
-		return kind, fmt.Errorf("append to %q: it is not a stream of a registered kind", stream)
+		return kind, "", fmt.Errorf("append to %q: it is not a stream of a registered kind", stream)
 	}
 	if strings.ContainsFunc(stream, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return kind, fmt.Errorf("append to %q: a stream's name has only printable ASCII characters", stream)
+		return kind, "", fmt.Errorf("append to %q: a stream's name has only printable ASCII characters", stream)
 	}
 	if e == nil || e.ProtoReflect().Type() != kind.Event.ProtoReflect().Type() {
-		return kind, fmt.Errorf("append to %s: the event is not a %s", stream, proto.MessageName(kind.Event))
+		return kind, "", fmt.Errorf("append to %s: the event is not a %s", stream, proto.MessageName(kind.Event))
 	}
-	if name, _ := Case(e); name == "" {
-		return kind, fmt.Errorf("append to %s: the event says nothing", stream)
+	if what, _ = Case(e); what == "" {
+		return kind, "", fmt.Errorf("append to %s: the event says nothing", stream)
 	}
-	return kind, nil
+	return kind, what, nil
 }
 
 // insert writes the record at the head of the log and of its relay.
-func (tx *Tx) insert(r Record, kind Kind, data []byte) error {
+func (tx *Tx) insert(r Record, kind Kind, what string, data []byte) error {
 	h := &tx.log.head
-	name, _ := Case(r.Event)
 	var relay, ordinal any
 	if kind.Relay != "" {
 		relay, ordinal = kind.Relay, h.ordinals[kind.Relay]+1
 	}
 	tx.wrote = true
 	_, err := tx.log.backend.Writer().ExecContext(tx.ctx, insertEvent,
-		r.Position, r.Stream, r.Version, name, r.Time.UnixMilli(), data, relay, ordinal)
+		r.Position, r.Stream, r.Version, what, r.Time.UnixMilli(), data, relay, ordinal)
 	if tx.log.backend.IsNotUnique(err) {
 		tx.log.overtaken = true
 	}

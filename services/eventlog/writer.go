@@ -9,6 +9,7 @@ import (
 	"maps"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"sync/atomic"
 )
 
@@ -60,6 +61,7 @@ func (h head) clone() head { return head{h.position, maps.Clone(h.ordinals)} }
 func (l *Log) rewind(h head) {
 	l.head = h
 	clear(l.versions)
+	l.outbound = slices.DeleteFunc(l.outbound, func(o Outgoing) bool { return o.Position > h.position })
 }
 
 // work takes commands from the queue, as many at a time as are there.
@@ -110,6 +112,7 @@ func (l *Log) batch(ctx context.Context, first *command) (fatal error) {
 	}()
 
 	before := l.head.clone()
+	l.outbound = nil
 	if err := l.exec(ctx, l.backend.Begin()); err != nil {
 		answer(fmt.Errorf("begin a transaction: %w", err))
 		if errors.Is(err, sql.ErrConnDone) {
@@ -180,7 +183,7 @@ func (l *Log) commit(ctx context.Context, before head) error {
 	if err := l.exec(ctx, "COMMIT"); err != nil {
 		return err
 	}
-	l.announce(l.head)
+	l.announce(l.head, l.outbound)
 	return nil
 }
 

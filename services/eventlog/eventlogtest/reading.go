@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/paput/paput/services/eventlog"
 )
@@ -168,6 +172,72 @@ func testOrdinals(t *testing.T, l *eventlog.Log) {
 	if n != 20 || l.Ordinal("AUTH") != n {
 		t.Errorf("there are %d ordinals and the last is %d, want 20", n, l.Ordinal("AUTH"))
 	}
+}
+
+func testOutgoing(t *testing.T, l *eventlog.Log) {
+	const each = 40
+	var running sync.WaitGroup
+	for caller := range callers {
+		running.Go(func() {
+			for i := range each {
+				err := l.Do(t.Context(), func(tx *eventlog.Tx) error {
+					err := tx.Append(fmt.Sprintf("counter/%d", caller), Added(int64(100+i)), Added(int64(200+i)))
+					if i%5 == caller%5 {
+						return errors.ErrUnsupported
+					}
+					return err
+				})
+				if (err != nil) != (i%5 == caller%5) {
+					t.Errorf("Do: %v", err)
+				}
+			}
+		})
+	}
+	var live []string
+	for len(live) < 2*callers*each*4/5 {
+		if err := l.Wait(t.Context(), int64(len(live))); err != nil {
+			t.Fatal(err)
+		}
+		live = append(live, outgoing(t, l, int64(len(live)))...)
+	}
+	running.Wait()
+	if diff := cmp.Diff(outgoing(t, l, 0), live); diff != "" {
+		t.Errorf("what went out at once got (+), in the log is (-):\n%s", diff)
+	}
+}
+
+func testOutgoingLate(t *testing.T, l *eventlog.Log) {
+	long := strings.Repeat("long ", 20_000)
+	for i := range 30 {
+		add(t, l, "counter/a", Opened(fmt.Sprint(i, long)))
+		if i == 3 && len(outgoing(t, l, 1)) != 3 {
+			t.Error("want those after the first")
+		}
+	}
+	if got := outgoing(t, l, 25); len(got) != 5 {
+		t.Errorf("%d records go out after 25, want 5", len(got))
+	}
+	if got := outgoing(t, l, 0); len(got) != 30 {
+		t.Errorf("%d records go out, want 30", len(got))
+	}
+}
+
+// outgoing describes what is to be published after an ordinal, and spoils it, for it is the caller's.
+func outgoing(tb testing.TB, l *eventlog.Log, ordinal int64) (lines []string) {
+	tb.Helper()
+	for o, err := range l.Outgoing(tb.Context(), "AUTH", ordinal) {
+		ordinal++
+		if err != nil || o.Ordinal != ordinal {
+			tb.Fatalf("got ordinal %d, %v, want %d", o.Ordinal, err, ordinal)
+		}
+		data, err := proto.MarshalOptions{Deterministic: true}.Marshal(o.Event)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		lines = append(lines, fmt.Sprintf("%d %d %s#%d %s %s %x", o.Ordinal, o.Position, o.Stream, o.Version, o.Time, o.Subject, data))
+		proto.Reset(o.Event)
+	}
+	return lines
 }
 
 func testStreaming(t *testing.T, l *eventlog.Log) {

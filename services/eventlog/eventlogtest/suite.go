@@ -36,6 +36,8 @@ func Run(t *testing.T, open func(tb testing.TB) eventlog.Backend) {
 		{"waiting ends with the next record", testWait},
 		{"a rebuild gives the same read models", testRebuild},
 		{"ordinals have no gap", testOrdinals},
+		{"what goes out at once is what is in the log", testOutgoing},
+		{"what goes out late is whole", testOutgoingLate},
 		{"a large log is streamed", testStreaming},
 		{"what is redacted is gone and nothing else", testRedaction},
 		{"a failing command redacts nothing", testRedactionUndone},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -12,8 +13,9 @@ import (
 )
 
 const (
-	// window is how many messages are on their way without an answer.
-	window = 512
+	// window is how many messages are sent for one answer, at most, and maxAsked how many answers are waited for at once. With
+	// both, fewer are on their way than the 10 000 that the server lines up.
+	window, maxAsked = 512, 4
 	// ackTimeout is how long an answer may take.
 	ackTimeout = 10 * time.Second
 	// lookInterval is how often an idle stream is looked at, to see that nobody has removed or added anything.
@@ -34,7 +36,7 @@ type follower struct {
 
 func newFollower(r *Relay, stream string) (*follower, error) {
 	js, err := jetstream.New(r.conn,
-		jetstream.WithPublishAsyncMaxPending(2*window), jetstream.WithPublishAsyncTimeout(ackTimeout))
+		jetstream.WithPublishAsyncMaxPending(2*maxAsked), jetstream.WithPublishAsyncTimeout(ackTimeout))
 	if err != nil {
 		return nil, err
 	}
@@ -98,37 +100,77 @@ func (f *follower) last(ctx context.Context) (int64, error) {
 	return sequence(s.CachedInfo().State.LastSeq)
 }
 
-// publish sends everything that the log has and the stream has not. The answers come in order: the first that is an error
-// dooms all that were sent after it, because each is sent on condition that the one before is there.
+// publish sends everything that the log has and the stream has not. Each message is taken on condition that the one before
+// it is there, so that the answer to one is the answer to all that were sent before it. The last is asked about, and one in
+// every window; and the first, because whatever keeps the stream from taking it is what has to be known.
 func (f *follower) publish(ctx context.Context) error {
-	var sent []jetstream.PubAckFuture
+	var (
+		asked []question
+		held  *eventlog.Outgoing
+		n     int
+	)
 	look := time.NewTicker(awayPoll)
 	defer look.Stop()
 	for o, err := range f.relay.log.Outgoing(ctx, f.stream, f.ordinal) {
 		if err != nil {
 			return err
 		}
-		future, err := f.send(o)
-		if err != nil {
-			return err
+		if held != nil {
+			if n%window != 0 {
+				err = f.send(*held)
+			} else {
+				asked, err = f.ask(ctx, look.C, asked, *held)
+			}
+			if err != nil {
+				return err
+			}
+			n++
 		}
-		if sent = append(sent, future); len(sent) < window {
-			continue
-		}
-		if err := f.confirm(ctx, look.C, sent[0]); err != nil {
-			return err
-		}
-		sent = sent[1:]
+		held = &o
 	}
-	for _, future := range sent {
-		if err := f.confirm(ctx, look.C, future); err != nil {
+	if held == nil {
+		return nil
+	}
+	asked, err := f.ask(ctx, look.C, asked, *held)
+	if err != nil {
+		return err
+	}
+	for _, q := range asked {
+		if err := f.confirm(ctx, look.C, q); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (f *follower) send(o eventlog.Outgoing) (jetstream.PubAckFuture, error) {
+// question is a message on its way that will be answered.
+type question struct {
+	ordinal int64
+	future  jetstream.PubAckFuture
+}
+
+// send publishes a message that nobody asks about.
+func (f *follower) send(o eventlog.Outgoing) error {
+	m, err := f.relay.message(o)
+	if err != nil {
+		return err
+	}
+	m.Header[jetstream.ExpectedStreamHeader] = []string{f.stream}
+	m.Header[jetstream.ExpectedLastSeqHeader] = []string{strconv.FormatInt(o.Ordinal-1, 10)}
+	if err := f.relay.conn.PublishMsg(m); err != nil {
+		return fmt.Errorf("publish ordinal %d: %w", o.Ordinal, err)
+	}
+	return nil
+}
+
+// ask publishes a message and asks whether it was taken, having waited for answers when there are many to come.
+func (f *follower) ask(ctx context.Context, look <-chan time.Time, asked []question, o eventlog.Outgoing) ([]question, error) {
+	if len(asked) == maxAsked {
+		if err := f.confirm(ctx, look, asked[0]); err != nil {
+			return nil, err
+		}
+		asked = asked[1:]
+	}
 	m, err := f.relay.message(o)
 	if err != nil {
 		return nil, err
@@ -139,17 +181,17 @@ func (f *follower) send(o eventlog.Outgoing) (jetstream.PubAckFuture, error) {
 	if err != nil {
 		return nil, fmt.Errorf("publish ordinal %d: %w", o.Ordinal, err)
 	}
-	return future, nil
+	return append(asked, question{o.Ordinal, future}), nil
 }
 
-// confirm waits for the answer to the message after f.ordinal. An answer may be lost with the connection.
-func (f *follower) confirm(ctx context.Context, look <-chan time.Time, future jetstream.PubAckFuture) error {
+// confirm waits for an answer, which may be lost with the connection.
+func (f *follower) confirm(ctx context.Context, look <-chan time.Time, q question) error {
 	for {
 		select {
-		case ack := <-future.Ok():
-			return f.confirmed(ack)
-		case err := <-future.Err():
-			return fmt.Errorf("publish ordinal %d: %w", f.ordinal+1, err)
+		case ack := <-q.future.Ok():
+			return f.confirmed(q, ack)
+		case err := <-q.future.Err():
+			return fmt.Errorf("publish ordinal %d: %w", q.ordinal, err)
 		case <-look:
 			if !f.relay.conn.IsConnected() || f.relay.conn.Stats().Reconnects != f.reconnects {
 				return errAway
@@ -160,13 +202,13 @@ func (f *follower) confirm(ctx context.Context, look <-chan time.Time, future je
 	}
 }
 
-func (f *follower) confirmed(ack *jetstream.PubAck) error {
+func (f *follower) confirmed(q question, ack *jetstream.PubAck) error {
 	last, err := sequence(ack.Sequence)
 	if err != nil {
 		return err
 	}
-	if last != f.ordinal+1 {
-		return fmt.Errorf("ordinal %d became sequence %d", f.ordinal+1, last)
+	if last != q.ordinal {
+		return fmt.Errorf("ordinal %d became sequence %d", q.ordinal, last)
 	}
 	f.ordinal = last
 	return nil

@@ -33,8 +33,7 @@ const (
 )
 
 // message makes the CloudEvent of an event. Its id is the stream and the version in it, as in "grant/grant_01k…#2"; its type
-// is the protobuf name of what happened; its body is that message as JSON without what is to be redacted, which o loses: it
-// was read from the log for this alone.
+// is the protobuf name of what happened; its body is that message as JSON without what is to be redacted, which o loses.
 func (r *Relay) message(o eventlog.Outgoing) (*message, error) {
 	_, happened := eventlog.Case(o.Event)
 	if happened == nil {

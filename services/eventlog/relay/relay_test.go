@@ -184,10 +184,10 @@ func TestEventsArriveInOrder(t *testing.T) {
 	t.Parallel()
 	nc := connect(t, startNATS(t, t.TempDir(), -1))
 	l := eventlogtest.Open(t, eventlogtest.Counters())
-	add(t, l, amounts(1, 20)...)
+	add(t, l, amounts(1, 2700)...) // more than are on their way at once
 	r, _ := run(t, l, nc)
 	eventually(t, r.Health)
-	add(t, l, amounts(21, 700)...) // more than a window
+	add(t, l, amounts(2701, 3000)...)
 	checkEqual(t, l, nc)
 	if err := r.Health(); err != nil {
 		t.Errorf("Health: %v", err)
@@ -369,6 +369,32 @@ func waitForHealth(tb testing.TB, r *relay.Relay, text string) {
 		}
 		return nil
 	})
+}
+
+func TestFullStreamSaysSo(t *testing.T) {
+	t.Parallel()
+	nc, l := connect(t, startNATS(t, t.TempDir(), -1)), eventlogtest.Open(t, eventlogtest.Counters())
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = js.CreateStream(t.Context(), jetstream.StreamConfig{
+		Name: "AUTH", Subjects: []string{"paput.auth.>"}, MaxMsgs: 5, Discard: jetstream.DiscardNew,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, amounts(1, 20)...)
+	r, _ := run(t, l, nc)
+	eventually(t, func() error {
+		if err := r.Health(); err == nil || !strings.Contains(err.Error(), "publish ordinal 6: ") || !strings.Contains(err.Error(), "maximum messages exceeded") {
+			return fmt.Errorf("health: %w", err)
+		}
+		return nil
+	})
+	if got := content(t, nc, 5); len(got) != 5 {
+		t.Errorf("the stream has %d messages, want 5", len(got))
+	}
 }
 
 func TestLostStreamComesBackTheSame(t *testing.T) {
