@@ -44,10 +44,10 @@ func (l *Lifetimes) setDefaults() {
 
 // grant is what decisions need to know of one authorization.
 type grant struct {
-	id, accountID, clientID, redirectURI, resource string
-	scopes                                         []string
-	expires                                        time.Time // zero until the code is redeemed
-	revoked                                        bool
+	id, clientID, redirectURI, resource string
+	scopes                              []string
+	expires                             time.Time // zero until the code is redeemed
+	revoked                             bool
 }
 
 // spent says what became of a code.

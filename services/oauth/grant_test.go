@@ -22,7 +22,7 @@ func testLifetimes() Lifetimes {
 
 func testGrant() grant {
 	return grant{
-		id: "grant_1", accountID: "acct_1", clientID: "client_1", redirectURI: "http://localhost:1/cb",
+		id: "grant_1", clientID: "client_1", redirectURI: "http://localhost:1/cb",
 		resource: "https://mcp.example", scopes: []string{"paput.read", "paput.write"},
 	}
 }

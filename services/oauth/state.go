@@ -13,7 +13,7 @@ import (
 // errAbsent is returned when what was looked for is not there.
 var errAbsent = errors.New("not found")
 
-const grantColumns = `g.id, g.account_id, g.client_id, g.redirect_uri, g.resource, g.scopes, g.expires_at, g.revoked`
+const grantColumns = `g.id, g.client_id, g.redirect_uri, g.resource, g.scopes, g.expires_at, g.revoked`
 
 // grantRow reads grantColumns.
 type grantRow struct {
@@ -24,7 +24,7 @@ type grantRow struct {
 
 func (r *grantRow) columns() []any {
 	g := &r.grant
-	return []any{&g.id, &g.accountID, &g.clientID, &g.redirectURI, &g.resource, &r.scopes, &r.expires, &g.revoked}
+	return []any{&g.id, &g.clientID, &g.redirectURI, &g.resource, &r.scopes, &r.expires, &g.revoked}
 }
 
 func (r *grantRow) read() grant {
