@@ -21,6 +21,8 @@ type caller struct {
 	account, client string
 	// scopes are those granted and those that they imply.
 	scopes []string
+	// project is what new memos are put into, or empty.
+	project string
 	// local says that the caller is the person at this machine: every tool is listed and the services alone decide.
 	local bool
 }
@@ -60,6 +62,9 @@ func (s *Server) appendCall(ctx context.Context, dst []byte, t *tool, m *message
 	request := t.request.New()
 	if err := t.in.read(request, m.arguments); err != nil {
 		return s.appendFailure(dst, err.Error(), modern), nil, nil
+	}
+	if c.project != "" {
+		pin(request.Interface(), c.project)
 	}
 	if t.confirmation.needed(request) {
 		if answer, fault := s.confirm(ctx, t, request, m, c, modern, l); answer != nil || fault != nil {

@@ -98,7 +98,7 @@ func (x *exchange) pass() bool {
 
 // wanted lists the headers that a page may send: the fixed ones, and of those it asks for each that begins with Mcp-.
 func (x *exchange) wanted() string {
-	allow := []string{"Authorization", "Content-Type", "Accept", "Last-Event-Id", "X-Paput-Project-Alias"}
+	allow := []string{"Authorization", "Content-Type", "Accept", "Last-Event-Id", projectHeader}
 	for name := range strings.SplitSeq(x.r.Header.Get("Access-Control-Request-Headers"), ",") {
 		name = http.CanonicalHeaderKey(strings.TrimSpace(name))
 		if strings.HasPrefix(name, "Mcp-") && !strings.ContainsAny(name, " \r\n") {

@@ -250,6 +250,10 @@ func (x *exchange) message(body []byte, c *caller) {
 		x.fail(http.StatusBadRequest, m.id, fault)
 		return
 	}
+	if c.project, fault = projectOf(x.r.Header); fault != nil {
+		x.fail(http.StatusBadRequest, m.id, fault)
+		return
+	}
 	if modern && m.method == string(mcp.MethodSubscriptionsListen) {
 		x.listen(&m, c)
 		return
