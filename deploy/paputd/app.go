@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -62,6 +63,7 @@ type app struct {
 	log      *slog.Logger
 	lock     *flock.Flock
 	listener net.Listener
+	tls      *tls.Config  // nil without
 	socket   net.Listener // for administration
 	events   *eventlog.Log
 	nats     *embeddedNATS // nil when an external cluster is used
@@ -98,6 +100,9 @@ func newApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err erro
 	}
 	if a.listener, err = (&net.ListenConfig{}).Listen(ctx, "tcp", cfg.listen); err != nil {
 		return nil, fmt.Errorf("cannot listen on %s: %w; choose another with --listen or PAPUT_LISTEN", cfg.listen, cause(err))
+	}
+	if a.tls, err = cfg.tlsConfig(log); err != nil {
+		return nil, err
 	}
 	if strings.HasSuffix(a.cfg.publicURL, ":0") {
 		a.cfg.publicURL = strings.TrimSuffix(a.cfg.publicURL, "0") + port(a.listener)
@@ -191,14 +196,16 @@ func (a *app) wire(keys serverKeys) (err error) {
 	client := connect.NewClient(transport, rpc.Refusals)
 	if a.edge, err = mcp.New(mcp.Config{
 		Services: []protoreflect.ServiceDescriptor{memov1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService")},
-		Client:   client, Now: a.cfg.clock(), Version: version(), Extend: a.cfg.extend, NewID: newID, Log: a.log,
+		Client:   client, Now: a.cfg.clock(), Version: version(), Website: a.cfg.publicURL, Extend: a.cfg.extend, NewID: newID, Log: a.log,
 	}); err != nil {
 		return err
 	}
 	if err := a.useKeys(keys); err != nil {
 		return err
 	}
-	tools, err := a.edge.Handler(mcp.HTTPConfig{PublicURL: a.cfg.publicURL, Tokens: oauthv1connect.NewOAuthServiceClient(client), Log: a.log})
+	tools, err := a.edge.Handler(mcp.HTTPConfig{
+		PublicURL: a.cfg.publicURL, CallsPerSecond: a.cfg.callsPerSecond, Tokens: oauthv1connect.NewOAuthServiceClient(client), Log: a.log,
+	})
 	if err != nil {
 		return err
 	}
@@ -206,7 +213,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 		PublicURL:      a.cfg.publicURL,
 		MCP:            tools,
 		Memos:          memov1connect.NewMemoServiceClient(client),
-		TrustedProxies: a.cfg.trustedProxies,
+		TrustedProxies: a.cfg.trustedProxies, OpenAIChallenge: a.cfg.openAIChallenge,
 		Mount: func(mux *http.ServeMux) {
 			connecthttp.Mount(mux, server)
 			a.oauth.Register(mux)
@@ -318,6 +325,7 @@ func (a *app) serve(ctx context.Context) error {
 	defer cancelCalls()
 	protocols := new(http.Protocols)
 	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true)
 	front := &http.Server{
 		Handler:           a.front,
@@ -335,7 +343,13 @@ func (a *app) serve(ctx context.Context) error {
 	admin := &http.Server{Handler: a.admin, ReadHeaderTimeout: 10 * time.Second}
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return ignoreClosed(front.Serve(a.listener)) })
+	group.Go(func() error {
+		if a.tls == nil {
+			return ignoreClosed(front.Serve(a.listener))
+		}
+		front.TLSConfig = a.tls
+		return ignoreClosed(front.ServeTLS(a.listener, "", ""))
+	})
 	group.Go(func() error { return ignoreClosed(admin.Serve(a.socket)) })
 	group.Go(func() error {
 		<-ctx.Done()

@@ -32,8 +32,15 @@ type config struct {
 	natsNkey   string
 	natsListen string
 	logFormat  string
-	accessTTL  time.Duration
-	documents  bool
+	// tlsCert and tlsKey are files; acme gets a certificate instead.
+	tlsCert, tlsKey          string
+	acme                     bool
+	acmeEmail, acmeDirectory string
+	openAIChallenge          string
+	accessTTL                time.Duration
+	// callsPerSecond bounds the MCP requests of an account; 0 does not.
+	callsPerSecond float64
+	documents      bool
 	// redirectSchemes are those of redirect URIs that lead to apps.
 	redirectSchemes []string
 	// proxies is the flag; trustedProxies what check makes of it.
@@ -74,6 +81,12 @@ func (c *config) addServeFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.listen, "listen", defaultListen, "address and port to serve HTTP on")
 	flags.StringVar(&c.publicURL, "public-url", "", "address that clients use, such as https://paput.example.com; needed off loopback\n(default http://localhost and the port of --listen)")
 	flags.StringSliceVar(&c.proxies, "trusted-proxies", nil, "addresses or networks of reverse proxies, such as 127.0.0.1,10.0.0.0/8: limits then count for the client\nthat they name in X-Forwarded-For; everybody else's such header is ignored")
+	flags.StringVar(&c.tlsCert, "tls-cert", "", "file with the certificate chain, PEM: TLS is then served here, without a proxy; read again when it is renewed")
+	flags.StringVar(&c.tlsKey, "tls-key", "", "file with the private key of --tls-cert")
+	flags.BoolVar(&c.acme, "acme", false, "get the certificate of --public-url from Let's Encrypt and agree to its terms; port 443 of that host must lead\nto --listen")
+	flags.StringVar(&c.acmeEmail, "acme-email", "", "address for the certificate authority to warn about certificates")
+	flags.StringVar(&c.acmeDirectory, "acme-directory", "", "directory URL of another certificate authority than Let's Encrypt")
+	flags.StringVar(&c.openAIChallenge, "openai-apps-challenge", "", "token that proves to OpenAI's app directory whose host this is")
 	flags.StringVar(&c.natsListen, "nats-listen", "127.0.0.1:4222", "address and port of the embedded NATS server")
 	flags.StringVar(&c.natsURL, "nats-url", "", "use this NATS cluster instead of the embedded server, such as nats://nats.internal:4222")
 	flags.StringVar(&c.natsCreds, "nats-creds", "", "credentials file for --nats-url")
@@ -81,6 +94,7 @@ func (c *config) addServeFlags(flags *pflag.FlagSet) {
 	flags.StringVar(&c.logFormat, "log-format", "text", "text or json")
 	flags.BoolVar(&c.documents, "client-documents", true, "let apps introduce themselves by a document on their own site, which is then fetched;\nturn it off (=false) where there is no way to the internet, and they register instead")
 	flags.StringSliceVar(&c.redirectSchemes, "redirect-schemes", nil, "schemes that apps may be sent back to besides https, such as cursor,com.example.app:\nany program on a person's computer can claim one, so name those you need only")
+	flags.Float64Var(&c.callsPerSecond, "calls-per-second", 50, "MCP requests that an account may make each second in the long run, and ten times as many at once; 0 for any number")
 	flags.DurationVar(&c.accessTTL, "access-token-ttl", 15*time.Minute, "lifetime of access tokens, 1m to 24h")
 }
 
@@ -106,6 +120,9 @@ func (c *config) check() error {
 	if c.accessTTL < time.Minute || c.accessTTL > 24*time.Hour {
 		return fmt.Errorf("--access-token-ttl %s: between 1m and 24h", c.accessTTL)
 	}
+	if c.callsPerSecond < 0 {
+		return fmt.Errorf("--calls-per-second %g: 0 or more", c.callsPerSecond)
+	}
 	for _, scheme := range c.redirectSchemes {
 		if !oauth.IsPrivateScheme(scheme) {
 			return fmt.Errorf("--redirect-schemes %q: name schemes of apps' own, in lower case and without a colon, such as com.example.app", scheme)
@@ -114,6 +131,9 @@ func (c *config) check() error {
 	var err error
 	if c.trustedProxies, err = web.ParseProxies(c.proxies); err != nil {
 		return fmt.Errorf("--trusted-proxies: %w", err)
+	}
+	if err := c.checkTLS(); err != nil {
+		return err
 	}
 	return c.checkAddress()
 }
@@ -129,6 +149,9 @@ func (c *config) checkAddress() error {
 			return fmt.Errorf("--listen %s is reachable from elsewhere: say with --public-url https://… which address clients use", c.listen)
 		}
 		c.publicURL = "http://localhost:" + port
+		if c.tlsCert != "" {
+			c.publicURL = "https://localhost:" + port
+		}
 	}
 	u, err := url.Parse(c.publicURL)
 	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || strings.Trim(u.Path, "/") != "" {
@@ -139,6 +162,9 @@ func (c *config) checkAddress() error {
 	}
 	if u.Scheme == "http" && !isLoopback(host) {
 		return fmt.Errorf("--listen %s is reachable from elsewhere: say with --public-url https://… which address clients use", c.listen)
+	}
+	if u.Scheme == "http" && (c.acme || c.tlsCert != "") {
+		return fmt.Errorf("--public-url %q: with a certificate it begins with https", c.publicURL)
 	}
 	c.publicURL = u.Scheme + "://" + u.Host
 	return nil

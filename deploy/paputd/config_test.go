@@ -33,6 +33,27 @@ func TestConfigCheck(t *testing.T) {
 			name: "an address with a path", give: config{listen: defaultListen, publicURL: "https://example.com/paput"},
 			want: `--public-url "https://example.com/paput": give scheme and host only, such as https://paput.example.com`,
 		},
+		{name: "with a certificate", give: config{listen: defaultListen, tlsCert: "c", tlsKey: "k"}, url: "https://localhost:8080"},
+		{
+			name: "a certificate without its key", give: config{listen: defaultListen, tlsCert: "c"},
+			want: "give both --tls-cert and --tls-key, or none of them",
+		},
+		{
+			name: "a certificate, and http", give: config{listen: defaultListen, publicURL: "http://localhost:8080", tlsCert: "c", tlsKey: "k"},
+			want: `--public-url "http://localhost:8080": with a certificate it begins with https`,
+		},
+		{
+			name: "a certificate twice", give: config{listen: defaultListen, acme: true, tlsCert: "c", tlsKey: "k"},
+			want: "--acme gets a certificate by itself: leave out --tls-cert and --tls-key",
+		},
+		{
+			name: "ACME for no host", give: config{listen: defaultListen, acme: true},
+			want: "--acme needs to know the host: say with --public-url https://… which address clients use",
+		},
+		{
+			name: "an address without ACME", give: config{listen: defaultListen, acmeEmail: "a@example.com"},
+			want: "--acme-email and --acme-directory are for --acme",
+		},
 		{
 			name: "no port", give: config{listen: "localhost"},
 			want: `--listen "localhost": give an address and a port, such as 127.0.0.1:8080`,
@@ -40,6 +61,10 @@ func TestConfigCheck(t *testing.T) {
 		{
 			name: "tokens that live too long", give: config{listen: defaultListen, accessTTL: 48 * time.Hour},
 			want: "--access-token-ttl 48h0m0s: between 1m and 24h",
+		},
+		{
+			name: "less than no calls", give: config{listen: defaultListen, callsPerSecond: -1},
+			want: "--calls-per-second -1: 0 or more",
 		},
 		{
 			name: "everybody a proxy", give: config{listen: defaultListen, proxies: []string{"0.0.0.0/0"}},

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/mark3labs/mcp-go/mcp"
+	"golang.org/x/time/rate"
 
 	"github.com/paput/paput/proto/gen/paput/oauth/v1/oauthv1connect"
 )
@@ -49,6 +50,9 @@ type HTTPConfig struct {
 	// Patience is how long a client may take to read one event of a stream before the stream ends; 0 means 30 seconds.
 	// Other answers are bounded by http.Server.WriteTimeout.
 	Patience time.Duration
+	// CallsPerSecond is how many requests an account may make in the long run, and may save up ten seconds' worth of; 0 for
+	// any number.
+	CallsPerSecond float64
 	// MaxStreams bounds the open streams of an account; 0 means DefaultMaxStreams.
 	MaxStreams int
 	// Log replaces the server's own.
@@ -69,13 +73,15 @@ type handler struct {
 	keepAlive time.Duration
 	patience  time.Duration
 	listeners listeners
+	limits    limits
 }
 
 // Handler returns the handler of the endpoint. It answers at the path of PublicURL and at its /mcp, with or without a slash
 // at the end, and 404 elsewhere.
 //
 // A request passes these checks, in this order: path (404), Host and Origin (403), a token in the URL or two Authorization
-// headers (400), the token (401), method (405), content type (415), size (413), JSON (400), and for a tool the scope (403).
+// headers (400), the token (401), method (405), content type (415), size (413), JSON (400), the account's limits
+// (429), and for a tool the scope (403).
 // So whoever has no token learns nothing but where to get one, by any method; only OPTIONS is answered without.
 //
 // The answer is JSON unless the client's Accept names text/event-stream and not application/json. A missing or odd Accept
@@ -95,6 +101,7 @@ func (s *Server) Handler(c HTTPConfig) (http.Handler, error) {
 		keepAlive: cmp.Or(c.KeepAlive, 20*time.Second),
 		patience:  cmp.Or(c.Patience, defaultPatience),
 		listeners: listeners{most: cmp.Or(c.MaxStreams, DefaultMaxStreams), open: make(map[string]int)},
+		limits:    limits{perSecond: rate.Limit(c.CallsPerSecond), now: s.now, of: make(map[string]*usage)},
 	}
 	origin, base := public.Scheme+"://"+public.Host, strings.TrimSuffix(public.Path, "/")
 	h.resources = []string{origin + base, origin + base + "/mcp"}
@@ -258,6 +265,10 @@ func (x *exchange) message(body []byte, c *caller) {
 		x.listen(&m, c)
 		return
 	}
+	if !x.enter(&m, c) {
+		return
+	}
+	defer x.h.limits.leave(c.owner())
 	ctx := x.r.Context()
 	if !modern {
 		// Up to 2025-11-25 a lost connection does not cancel a request.

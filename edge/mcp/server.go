@@ -67,6 +67,8 @@ type Config struct {
 	Now func() time.Time
 	// Version is what clients are told of this program.
 	Version string
+	// Website is where people find the server and its icon, such as https://paput.example.com; empty for none.
+	Website string
 	// Instructions are for the model, at most 1 kB; empty means DefaultInstructions.
 	Instructions string
 	// Extend, if not nil, adds to the registry what is no RPC. It is called once, at the end of New.
@@ -145,6 +147,13 @@ func New(c Config) (*Server, error) {
 		server.WithMethodCacheHints(mcp.MethodServerDiscover, cacheTTLMillis, mcp.CacheScopePublic),
 		server.WithToolFilter(s.listed),
 	)
+	if c.Website != "" {
+		server.WithWebsiteURL(c.Website)(s.mcp)
+		server.WithIcons(
+			mcp.Icon{Src: c.Website + "/icon.svg", MIMEType: "image/svg+xml", Sizes: []string{"any"}},
+			mcp.Icon{Src: c.Website + "/icon-192.png", MIMEType: "image/png", Sizes: []string{"192x192"}},
+		)(s.mcp)
+	}
 	var err error
 	if s.identity, err = json.Marshal(mcp.Implementation{Name: "paput", Version: c.Version, Title: "Paput"}); err != nil {
 		return nil, fmt.Errorf("mcp: %w", err)

@@ -12,10 +12,6 @@ import (
 	"github.com/mark3labs/mcp-go/mcp"
 )
 
-// tooManyStreams is the JSON-RPC code for a stream too many, one of those that an implementation chooses (JSON-RPC 2.0,
-// section 5.1).
-const tooManyStreams = -32000
-
 // listeners counts the open streams of each account or, for tokens that are nobody's, of each client. Each is a connection
 // and memory for as long as its client likes.
 type listeners struct {
@@ -130,7 +126,7 @@ func (x *exchange) listen(m *message, c *caller) {
 		// By then the stream of a client that has died has been noticed.
 		x.w.Header().Set("Retry-After", strconv.Itoa(int((x.h.keepAlive+x.h.patience).Seconds())+1))
 		x.fail(http.StatusTooManyRequests, m.id, &rpcError{
-			code: tooManyStreams,
+			code: tooMany,
 			text: fmt.Sprintf("%d streams of this account are open, and there may be no more: close one, or do without", x.h.listeners.most),
 		})
 		return

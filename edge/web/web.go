@@ -1,6 +1,6 @@
 // Package web is the HTTP front door: it tells a person from a program, an MCP client from an RPC, and sends each where it
-// belongs. What it answers itself is the landing page, public memos, the protected-resource metadata, health, and the
-// stylesheet.
+// belongs. What it answers itself is the landing page, public memos, the protected-resource metadata, health, the
+// stylesheet, the icon, and what others look for on every host.
 package web
 
 import (
@@ -14,7 +14,7 @@ import (
 	"golang.org/x/time/rate"
 )
 
-//go:embed assets/paput.css
+//go:embed assets/paput.css assets/icon.svg
 var assets embed.FS
 
 // Config is what the front door leads to.
@@ -29,6 +29,8 @@ type Config struct {
 	Mount func(mux *http.ServeMux)
 	// TrustedProxies are the reverse proxies whose word on a client's address is taken; see ParseProxies.
 	TrustedProxies []netip.Prefix
+	// OpenAIChallenge proves to OpenAI's app directory whose host this is; empty for no such proof.
+	OpenAIChallenge string
 	// Ready returns why the server cannot do its work, nil when it can.
 	Ready func(r *http.Request) error
 	// Now tells the time.
@@ -54,10 +56,11 @@ func New(c Config) http.Handler {
 	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp/{$}", c.resourceMetadata("/mcp/"))
 	mux.Handle("/mcp", c.MCP)
 	mux.Handle("/mcp/{$}", c.MCP)
+	c.mountHosting(mux)
 	mux.HandleFunc("/{$}", c.root)
 	mux.HandleFunc("/", notFound)
 	c.Mount(mux)
-	return boundLanguages(c.direct(c.boundStreams(mux)))
+	return c.onlyHTTPS(boundLanguages(c.direct(c.boundStreams(mux))))
 }
 
 // root shows a person the landing page; everything else that arrives at / is for the MCP endpoint, whose own answer to a
