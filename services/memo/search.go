@@ -44,13 +44,15 @@ func (s *Service) SearchMemos(ctx context.Context, req *memov1.SearchMemosReques
 			return err
 		}
 		search.querier = q
-		if strings.TrimSpace(req.GetQuery()) == "" {
-			res, err = search.newest()
-			return err
+		if search.query = req.GetQuery(); strings.TrimSpace(search.query) != "" {
+			search.asks = true
+			search.terms = parseQuery(search.query)
+			search.clues = cluesOf(search.query)
 		}
-		search.terms = parseQuery(req.GetQuery())
-		search.clues = cluesOf(req.GetQuery())
-		res, err = search.keyword()
+		res, err = search.run()
+		if err == nil && len(res.GetEntries()) == 0 && search.after == nil {
+			res.Hint, err = search.hint()
+		}
 		return err
 	})
 	if err != nil {
@@ -100,13 +102,24 @@ func (s *Service) read(ctx context.Context, caller rpc.Caller, req *memov1.Searc
 type search struct {
 	querier
 	filter filter
-	terms  []term
-	clues  []term
+	// query is as it was given; asks says whether it has anything but spaces.
+	query string
+	asks  bool
+	terms []term
+	clues []term
 	// waiting are the account's memos that are not in the text index yet.
 	waiting []find
 	list    []byte
 	after   *cursor // nil for the first page
 	size    int
+}
+
+// run gives a page of what is looked for.
+func (s search) run() (*memov1.SearchMemosResponse, error) {
+	if !s.asks {
+		return s.newest()
+	}
+	return s.keyword()
 }
 
 // newest gives a page of what the filter lets through.

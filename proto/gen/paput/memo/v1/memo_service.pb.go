@@ -783,7 +783,9 @@ type SearchMemosResponse struct {
 	// What gives the next page; empty when this page is the last.
 	NextPageToken string `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// Which engine answered: "filter" or "keyword".
-	SearchMode    string `protobuf:"bytes,5,opt,name=search_mode,json=searchMode,proto3" json:"search_mode,omitempty"`
+	SearchMode string `protobuf:"bytes,5,opt,name=search_mode,json=searchMode,proto3" json:"search_mode,omitempty"`
+	// What to try when nothing was found; empty when something was, or there is nothing to say.
+	Hint          string `protobuf:"bytes,6,opt,name=hint,proto3" json:"hint,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -849,6 +851,13 @@ func (x *SearchMemosResponse) GetNextPageToken() string {
 func (x *SearchMemosResponse) GetSearchMode() string {
 	if x != nil {
 		return x.SearchMode
+	}
+	return ""
+}
+
+func (x *SearchMemosResponse) GetHint() string {
+	if x != nil {
+		return x.Hint
 	}
 	return ""
 }
@@ -2301,7 +2310,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\tis_public\x18\r \x01(\bB8\xb2\xbb\x184\n" +
 	"2true: only public memos; false: only private ones.H\x00R\bisPublic\x88\x01\x01B\f\n" +
 	"\n" +
-	"_is_public\"\xde\x01\n" +
+	"_is_public\"\xf2\x01\n" +
 	"\x13SearchMemosResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.paput.memo.v1.MemoEntryR\aentries\x12)\n" +
 	"\x05memos\x18\x02 \x03(\v2\x13.paput.memo.v1.MemoR\x05memos\x12\x1f\n" +
@@ -2309,7 +2318,8 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"missingIds\x12&\n" +
 	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\x12\x1f\n" +
 	"\vsearch_mode\x18\x05 \x01(\tR\n" +
-	"searchMode\"\x80\a\n" +
+	"searchMode\x12\x12\n" +
+	"\x04hint\x18\x06 \x01(\tR\x04hint\"\x80\a\n" +
 	"\x11UpdateMemoRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
 	"\x0eThe memo's id.\x10\x01\x18@R\x02id\x12d\n" +
