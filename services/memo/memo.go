@@ -104,6 +104,8 @@ type Service struct {
 	publicURL string
 	logger    *slog.Logger
 	watchers  watchers
+	// begun is where the log was before anybody could watch.
+	begun int64
 	// heartbeat is how often a stream of WatchMemos says that it is alive.
 	heartbeat time.Duration
 }
@@ -112,7 +114,7 @@ var _ memov1connect.MemoServiceHandler = (*Service)(nil)
 
 // New returns a service over the log.
 func New(c Config) *Service {
-	return &Service{log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, logger: c.Logger, heartbeat: heartbeat}
+	return &Service{log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, logger: c.Logger, heartbeat: heartbeat, begun: c.Log.Last()}
 }
 
 // Kinds lists the streams that this package writes.

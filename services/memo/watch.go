@@ -223,8 +223,10 @@ func (s *Service) lastBookmark(ctx context.Context, accountID string) (at bookma
 
 // keepFollowing follows until ctx is done or the log stops. Trouble is logged and does not end it.
 func (s *Service) keepFollowing(ctx context.Context) {
+	position := s.begun
 	for {
-		err := s.follow(ctx)
+		var err error
+		position, err = s.follow(ctx, position)
 		if ctx.Err() != nil || errors.Is(err, eventlog.ErrClosed) {
 			return
 		}
@@ -236,11 +238,11 @@ func (s *Service) keepFollowing(ctx context.Context) {
 	}
 }
 
-// follow wakes those who watch an account whenever its memos have changed.
-func (s *Service) follow(ctx context.Context) error {
-	for position := s.log.Last(); ; {
+// follow wakes those who watch an account whenever its memos have changed after a position. It returns how far it came.
+func (s *Service) follow(ctx context.Context, position int64) (int64, error) {
+	for {
 		if err := s.log.Wait(ctx, position); err != nil {
-			return err
+			return position, err
 		}
 		// In this order: whoever enters after there was nobody reads what was there before.
 		last := s.log.Last()
@@ -250,7 +252,7 @@ func (s *Service) follow(ctx context.Context) error {
 		}
 		for r, err := range s.log.After(ctx, position) {
 			if err != nil {
-				return err
+				return position, err
 			}
 			position = r.Position
 			if e, ok := r.Event.(*memov1.MemoEvent); ok {
@@ -259,7 +261,7 @@ func (s *Service) follow(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return position, ctx.Err()
 		case <-time.After(followPause):
 		}
 	}
