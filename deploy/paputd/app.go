@@ -172,7 +172,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	}
 	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
 	server := rpc.NewServer(rpc.Config{Auth: a.oauth, Log: a.log, Codes: codes, Stopping: a.stopping})
-	a.memos = memo.New(memo.Config{Log: a.events, Now: a.cfg.clock(), NewID: newID, PublicURL: a.cfg.publicURL, Logger: a.log})
+	a.memos = memo.New(memo.Config{Log: a.events, Now: a.cfg.clock(), NewID: newID, PublicURL: a.cfg.publicURL, Logger: a.log, Meaning: a.cfg.embeddings.meaning()})
 	memov1connect.RegisterMemoServiceHandler(server, a.memos)
 	accountv1connect.RegisterAccountServiceHandler(server, a.accounts)
 	oauthv1connect.RegisterOAuthServiceHandler(server, a.oauth)

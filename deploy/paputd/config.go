@@ -46,6 +46,8 @@ type config struct {
 	// proxies is the flag; trustedProxies what check makes of it.
 	proxies        []string
 	trustedProxies []netip.Prefix
+	// embeddings says how searches find by meaning; off when it has no URL.
+	embeddings embeddingsConfig
 	// split sends the edge's calls over HTTP instead of in process. It is no flag: tests hold both to the same table.
 	split bool
 	// readTime, writeTime and publishTime replace the constants of these names in tests.
@@ -96,6 +98,7 @@ func (c *config) addServeFlags(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&c.redirectSchemes, "redirect-schemes", nil, "schemes that apps may be sent back to besides https, such as cursor,com.example.app:\nany program on a person's computer can claim one, so name those you need only")
 	flags.Float64Var(&c.callsPerSecond, "calls-per-second", 50, "MCP requests that an account may make each second in the long run, and ten times as many at once; 0 for any number")
 	flags.DurationVar(&c.accessTTL, "access-token-ttl", 15*time.Minute, "lifetime of access tokens, 1m to 24h")
+	c.embeddings.addFlags(flags)
 }
 
 // fromEnvironment sets each flag that was not given from its twin: --public-url from PAPUT_PUBLIC_URL.
@@ -122,6 +125,9 @@ func (c *config) check() error {
 	}
 	if c.callsPerSecond < 0 {
 		return fmt.Errorf("--calls-per-second %g: 0 or more", c.callsPerSecond)
+	}
+	if err := c.embeddings.check(os.LookupEnv); err != nil {
+		return err
 	}
 	for _, scheme := range c.redirectSchemes {
 		if !oauth.IsPrivateScheme(scheme) {

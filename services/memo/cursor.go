@@ -43,6 +43,8 @@ type cursor struct {
 	N     int64   `json:"n,omitempty"`
 	Score float64 `json:"s,omitempty"`
 	Tail  bool    `json:"e,omitempty"`
+	// Near are the memos near in meaning that the list was made with; see nearness.
+	Near []int64 `json:"m,omitempty"`
 }
 
 // listOf names a list: an RPC, its caller's account, and the request without what may differ between pages.
@@ -79,6 +81,9 @@ func parseCursor(token string, list []byte) (*cursor, error) {
 		err = json.Unmarshal(data, &c)
 	}
 	if err != nil {
+		return nil, invalid("page_token is not one that was given out; leave it out to begin again")
+	}
+	if len(c.Near) > maxNear {
 		return nil, invalid("page_token is not one that was given out; leave it out to begin again")
 	}
 	if string(c.For) != string(list) {

@@ -125,6 +125,12 @@ func (f filter) rows(c *clause, table string) {
 // newest is the query for the memos that the filter lets through, newest first, after a place when there is one. A category
 // or, failing that, a single project decides which rows are visited at all.
 func (f filter) newest(after *cursor, limit int) (string, []any) {
+	columns := selectRow[:strings.Index(selectRow, " FROM")]
+	return f.newestOf(strings.ReplaceAll(strings.Replace(columns, "SELECT ", "SELECT m.", 1), ", ", ", m."), "", after, limit)
+}
+
+// newestOf is newest with a selection of its own, of m, which is memos, and what is joined to it.
+func (f filter) newestOf(selection, join string, after *cursor, limit int) (string, []any) {
 	var c clause
 	from, order := "memos m", "m"
 	rest := f.categories
@@ -161,9 +167,7 @@ func (f filter) newest(after *cursor, limit int) (string, []any) {
 	if after != nil {
 		c.and(fmt.Sprintf("(%s.create_time, %s.id) < (?, ?)", order, order), after.Time, after.ID)
 	}
-	sql := selectRow[:strings.Index(selectRow, " FROM")]
-	sql = strings.ReplaceAll(strings.Replace(sql, "SELECT ", "SELECT m.", 1), ", ", ", m.")
-	return fmt.Sprintf("%s FROM %s WHERE %s ORDER BY %s.create_time DESC, %s.id DESC LIMIT %d", sql, from, c.sql.String(), order, order, limit), c.args
+	return fmt.Sprintf("%s FROM %s %s WHERE %s ORDER BY %s.create_time DESC, %s.id DESC LIMIT %d", selection, from, join, c.sql.String(), order, order, limit), c.args
 }
 
 // hasLabel lacks the end of its condition on the key.

@@ -81,9 +81,9 @@ func Codes(err error) (connect.Code, bool) {
 	return 0, false
 }
 
-// Config has what a Service needs. All fields are required.
+// Config has what a Service needs. All fields but Meaning are required.
 type Config struct {
-	// Log is a log that was opened with Kinds and Projections.
+	// Log is a log that was opened with Kinds, Projections and Caches.
 	Log *eventlog.Log
 	// Now gives the time.
 	Now func() time.Time
@@ -93,6 +93,8 @@ type Config struct {
 	PublicURL string
 	// Logger is told what Run does.
 	Logger *slog.Logger
+	// Meaning makes searches find by meaning besides words; nil, which is what it is for most, sends nothing to anyone.
+	Meaning *Meaning
 }
 
 // Service carries out the RPCs of paput.memo.v1.MemoService. Its methods may be called from any goroutine.
@@ -103,6 +105,7 @@ type Service struct {
 	// publicURL has no trailing slash.
 	publicURL string
 	logger    *slog.Logger
+	meaning   *meaning // nil when it is off
 	watchers  watchers
 	// begun is where the log was before anybody could watch.
 	begun int64
@@ -114,7 +117,10 @@ var _ memov1connect.MemoServiceHandler = (*Service)(nil)
 
 // New returns a service over the log.
 func New(c Config) *Service {
-	return &Service{log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, logger: c.Logger, heartbeat: heartbeat, begun: c.Log.Last()}
+	return &Service{
+		log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, logger: c.Logger, heartbeat: heartbeat, begun: c.Log.Last(),
+		meaning: newMeaning(c.Meaning, c.Now),
+	}
 }
 
 // Kinds lists the streams that this package writes.

@@ -81,9 +81,13 @@ func newWorld(tb testing.TB) *world {
 	return w
 }
 
-func (w *world) serve(newID func(string) string) {
+func (w *world) serve(newID func(string) string, change ...func(*Config)) {
+	c := Config{Log: w.log, Now: w.clock.now, NewID: newID, PublicURL: "https://paput.example.com", Logger: slog.New(slog.DiscardHandler)}
+	for _, f := range change {
+		f(&c)
+	}
 	server := rpc.NewServer(rpc.Config{Auth: people{}, Log: slog.New(slog.DiscardHandler), Codes: []rpc.Codes{Codes}})
-	w.service = New(Config{Log: w.log, Now: w.clock.now, NewID: newID, PublicURL: "https://paput.example.com", Logger: slog.New(slog.DiscardHandler)})
+	w.service = New(c)
 	memov1connect.RegisterMemoServiceHandler(server, w.service)
 	w.MemoServiceClient = memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server), askWhy))
 }

@@ -21,7 +21,7 @@ const (
 
 // hint says in a sentence or two why nothing was found and what would be; empty when there is nothing to say.
 func (s search) hint() (string, error) {
-	s.after, s.size = nil, hintPage
+	s.after, s.size, s.nearness = nil, hintPage, &nearness{}
 	held, trashed, err := s.holds()
 	switch {
 	case err != nil:

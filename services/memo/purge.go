@@ -23,12 +23,15 @@ const (
 	purgeBatch  = 50 // memos in one transaction, so that others get their turn
 )
 
-// Run purges the trash and the queue and forgets old answers from time to time, and tells those who watch of changes, until
-// ctx is done. Trouble is logged and does not end it.
+// Run purges the trash and the queue and forgets old answers from time to time, tells those who watch of changes and, when
+// there is an embedder, has memos embedded, until ctx is done. Trouble is logged and does not end it.
 func (s *Service) Run(ctx context.Context) error {
 	var following sync.WaitGroup
 	defer following.Wait()
 	following.Go(func() { s.keepFollowing(ctx) })
+	if s.meaning != nil {
+		following.Go(func() { s.embed(ctx) })
+	}
 	if err := s.sweep(ctx); err != nil && ctx.Err() == nil {
 		s.logger.ErrorContext(ctx, "what was purged before not redacted", "error", err)
 	}
@@ -171,6 +174,9 @@ func (s state) purgedEvent() *memov1.MemoEvent {
 // drop takes a purged memo out of the read model.
 func drop(tx *eventlog.Tx, before, after row) error {
 	if err := writeLabels(tx, before, after); err != nil {
+		return err
+	}
+	if err := forgetVector(tx, before.id); err != nil {
 		return err
 	}
 	_, err := tx.Exec("INSERT INTO memo_purged (account, position, id, revision, time) VALUES (?, ?, ?, ?, ?)",

@@ -24,6 +24,7 @@ type candidate struct {
 	n     int64
 	score float64
 	loose bool
+	near  bool // found by its meaning alone
 }
 
 // compare orders the better memo first, then the newer.
@@ -49,6 +50,12 @@ func (s search) keyword() (*memov1.SearchMemosResponse, error) {
 	if err != nil {
 		return nil, err
 	}
+	if ranked, err = s.blend(ranked); err != nil {
+		return nil, err
+	}
+	if s.nearness.used {
+		res.SearchMode = modeHybrid
+	}
 	var page []candidate
 	if !at.Tail {
 		i := 0
@@ -72,7 +79,7 @@ func (s search) keyword() (*memov1.SearchMemosResponse, error) {
 	if len(page) > s.size {
 		page = page[:s.size]
 		last := page[s.size-1]
-		next := cursor{For: s.list, Pin: at.Pin, N: last.n, Score: last.score}
+		next := cursor{For: s.list, Pin: at.Pin, N: last.n, Score: last.score, Near: s.nearness.found}
 		next.Tail = !slices.Contains(ranked, last)
 		res.NextPageToken = next.token()
 	}
@@ -295,15 +302,18 @@ func (s search) entries(page []candidate) ([]*memov1.MemoEntry, error) {
 	for _, r := range rows {
 		byN[r.n] = r
 	}
-	strict, loose := snippets{terms: s.terms}, snippets{terms: s.clues}
+	strict, loose, plain := snippets{terms: s.terms}, snippets{terms: s.clues}, snippets{}
 	var out []*memov1.MemoEntry
 	for _, c := range page {
 		r := byN[c.n]
 		e := r.entry()
 		e.Score = c.score
-		if c.loose {
+		switch {
+		case c.near:
+			e.Snippet = plain.of(r.content)
+		case c.loose:
 			e.Snippet = loose.of(r.content)
-		} else {
+		default:
 			e.Snippet = strict.of(r.content)
 		}
 		out = append(out, e)

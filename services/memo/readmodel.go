@@ -162,6 +162,11 @@ func project(tx *eventlog.Tx, r eventlog.Record) error {
 	if after.purged {
 		return drop(tx, before, after)
 	}
+	if after.inTrash || after.embedded() != before.embedded() {
+		if err := forgetVector(tx, id); err != nil {
+			return err
+		}
+	}
 	return replace(tx, before, after)
 }
 

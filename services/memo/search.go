@@ -19,6 +19,7 @@ import (
 const (
 	modeFilter  = "filter"
 	modeKeyword = "keyword"
+	modeHybrid  = "hybrid" // by words and by meaning
 )
 
 // SearchMemos finds memos by words and filters, or reads them by id.
@@ -34,8 +35,25 @@ func (s *Service) SearchMemos(ctx context.Context, req *memov1.SearchMemosReques
 	if search.after, err = parseCursor(req.GetPageToken(), search.list); err != nil {
 		return nil, err
 	}
+	search.nearness = &nearness{}
+	if search.after != nil {
+		search.nearness.found = search.after.Near
+	}
+	res, err := s.search(ctx, caller, req, &search)
+	if err != nil || s.meaning == nil || !search.nearness.wanted || search.after != nil {
+		return res, err
+	}
+	// No snapshot is open while the embedder is waited for.
+	if search.nearness.found, err = s.near(ctx, caller.AccountID, search.filter, req.GetQuery()); err != nil || len(search.nearness.found) == 0 {
+		return res, err
+	}
+	return s.search(ctx, caller, req, &search)
+}
+
+// search gives a page as the read model is at one moment.
+func (s *Service) search(ctx context.Context, caller rpc.Caller, req *memov1.SearchMemosRequest, search *search) (*memov1.SearchMemosResponse, error) {
 	var res *memov1.SearchMemosResponse
-	err = s.snapshot(ctx, func(q querier) error {
+	err := s.snapshot(ctx, func(q querier) error {
 		account, err := accountNumber(q, caller.AccountID)
 		if err != nil {
 			return err
@@ -111,7 +129,9 @@ type search struct {
 	waiting []find
 	list    []byte
 	after   *cursor // nil for the first page
-	size    int
+	// nearness is what meaning adds.
+	nearness *nearness
+	size     int
 }
 
 // run gives a page of what is looked for.

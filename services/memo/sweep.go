@@ -15,6 +15,11 @@ func Caches() []eventlog.Cache {
 		Version: 1,
 		Schema:  "CREATE TABLE memo_swept (id INTEGER PRIMARY KEY, position INTEGER NOT NULL) STRICT;",
 		Tables:  []string{"memo_swept"},
+	}, {
+		Name:    "memo_vectors",
+		Version: 1,
+		Schema:  vectorSchema,
+		Tables:  []string{"memo_vectors"},
 	}}
 }
 

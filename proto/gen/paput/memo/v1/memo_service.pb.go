@@ -782,7 +782,7 @@ type SearchMemosResponse struct {
 	MissingIds []string `protobuf:"bytes,3,rep,name=missing_ids,json=missingIds,proto3" json:"missing_ids,omitempty"`
 	// What gives the next page; empty when this page is the last.
 	NextPageToken string `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
-	// Which engine answered: "filter" or "keyword".
+	// How the entries were found: "filter" without a query, by words ("keyword"), or by words and by meaning ("hybrid").
 	SearchMode string `protobuf:"bytes,5,opt,name=search_mode,json=searchMode,proto3" json:"search_mode,omitempty"`
 	// What to try when nothing was found; empty when something was, or there is nothing to say.
 	Hint          string `protobuf:"bytes,6,opt,name=hint,proto3" json:"hint,omitempty"`
