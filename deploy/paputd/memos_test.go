@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bufio"
 	"fmt"
 	"net/http"
 	"strings"
@@ -43,5 +44,66 @@ func TestMemosAsResources(t *testing.T) {
 				t.Errorf("%s: %s %s: got %s\nwant in it %s", name, test.method, test.params, got.body, want)
 			}
 		}
+	}
+}
+
+// TestResourceUpdates tells a client of a memo that changes elsewhere, and of nothing else.
+func TestResourceUpdates(t *testing.T) {
+	t.Parallel()
+	for _, split := range []bool{false, true} {
+		t.Run(fmt.Sprintf("split=%v", split), func(t *testing.T) {
+			t.Parallel()
+			server := startWithAccounts(t, func(c *config) { c.split = split })
+			token := logIn(t, newVisitor(server), "paput.read", "paput.write")
+			eve := newVisitor(server)
+			eve.Email = "eve@example.com"
+			eves := logIn(t, eve, "paput.write")
+			create := func(token string) string {
+				created := callTool(t, server.url, token, "paput_create_memos", `{"memos":[{"title":"認証","body":"1"}]}`)
+				return created["results"].([]any)[0].(map[string]any)["memo"].(map[string]any)["id"].(string)
+			}
+			id := create(token)
+			const version = "2026-07-28"
+			body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"subscriptions/listen","params":{"notifications":{"resourceSubscriptions":["memo://%s"]},`+
+				`"_meta":{"io.modelcontextprotocol/protocolVersion":%q,"io.modelcontextprotocol/clientCapabilities":{}}}}`, id, version)
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.url+"/mcp", strings.NewReader(body))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for name, value := range map[string]string{
+				"Content-Type": asJSON, "Accept": "application/json, text/event-stream", "Authorization": "Bearer " + token,
+				"MCP-Protocol-Version": version, "Mcp-Method": "subscriptions/listen",
+			} {
+				req.Header.Set(name, value)
+			}
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer res.Body.Close()
+			events := bufio.NewScanner(res.Body)
+			next := func() string {
+				for events.Scan() {
+					if said, ok := strings.CutPrefix(events.Text(), "data: "); ok {
+						return said
+					}
+				}
+				return "the end"
+			}
+			if got := next(); !strings.Contains(got, `"resourceSubscriptions":["memo://`+id+`"]`) {
+				t.Fatalf("got %s", got)
+			}
+			create(eves)
+			create(token)
+			updated := `"method":"notifications/resources/updated","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":1},"uri":"memo://` + id + `"}`
+			for _, change := range []struct{ tool, arguments string }{
+				{"paput_update_memo", `{"id":"` + id + `","title":"認可"}`}, {"paput_delete_memos", `{"ids":["` + id + `"]}`},
+			} {
+				callTool(t, server.url, token, change.tool, change.arguments)
+				if got := next(); !strings.Contains(got, updated) {
+					t.Errorf("%s: got %s", change.tool, got)
+				}
+			}
+		})
 	}
 }

@@ -125,6 +125,9 @@ func (s *Server) dispatch(ctx context.Context, dst []byte, m *message, c *caller
 	request = append(append(append(request, `,"params":`...), m.params...), '}')
 	switch answer := s.mcp.HandleMessage(ctx, request).(type) {
 	case mcp.JSONRPCResponse:
+		if found, ok := answer.Result.(mcp.DiscoverResult); ok && s.memos != nil && !c.local {
+			answer.Result = withSubscriptions(found)
+		}
 		result, err := json.Marshal(answer.Result)
 		if err != nil {
 			return dst, &rpcError{code: mcp.INTERNAL_ERROR, text: s.internal(ctx, m.method, err)}, nil
@@ -139,6 +142,15 @@ func (s *Server) dispatch(ctx context.Context, dst []byte, m *message, c *caller
 		err := fmt.Errorf("an answer of type %T", answer)
 		return dst, &rpcError{code: mcp.INTERNAL_ERROR, text: s.internal(ctx, m.method, err)}, nil
 	}
+}
+
+// withSubscriptions says that resources can be subscribed to. It is so since 2026-07-28 only: before, there was no way to a
+// client that does not call.
+func withSubscriptions(found mcp.DiscoverResult) mcp.DiscoverResult {
+	resources := *found.Capabilities.Resources
+	resources.Subscribe = true
+	found.Capabilities.Resources = &resources
+	return found
 }
 
 // fault says in our words what mcp-go says in the words of encoding/json and of its handlers.

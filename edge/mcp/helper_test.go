@@ -52,6 +52,8 @@ type far struct {
 	updated chan *memov1.UpdateMemoRequest
 	// saved receives each SaveCandidates.
 	saved chan *memov1.SaveCandidatesRequest
+	// changed has ids of memos that change; nil for none ever.
+	changed chan string
 	// revoked, when closed, makes every token unknown.
 	revoked chan struct{}
 }
@@ -199,6 +201,30 @@ func (f *far) DeleteMemos(_ context.Context, r *memov1.DeleteMemosRequest) (*mem
 		res.Results = append(res.Results, result)
 	}
 	return res, nil
+}
+
+// WatchMemos tells what f.changed has, and ends when that is closed.
+func (f *far) WatchMemos(ctx context.Context, _ *memov1.WatchMemosRequest, stream memov1connect.MemoServiceWatchMemosServerStream) error {
+	if err := stream.Send(&memov1.WatchMemosResponse{Position: "0"}); err != nil {
+		return err
+	}
+	for {
+		select {
+		case id, ok := <-f.changed:
+			if !ok {
+				return connect.NewError(connect.CodeUnavailable, "the server stops")
+			}
+			change := &memov1.WatchMemosResponse{Change: &memov1.WatchMemosResponse_Memo{Memo: &memov1.Memo{Id: id}}}
+			if id == "memo_gone" {
+				change = &memov1.WatchMemosResponse{Change: &memov1.WatchMemosResponse_PurgedId{PurgedId: id}}
+			}
+			if err := stream.Send(change); err != nil {
+				return err
+			}
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
 }
 
 func (f *far) GetNote(_ context.Context, r *memov1.GetNoteRequest) (*memov1.GetNoteResponse, error) {

@@ -106,7 +106,7 @@ func (p *stdio) message(ctx context.Context, line []byte) {
 		return
 	}
 	if modern && m.method == string(mcp.MethodSubscriptionsListen) {
-		p.write(acknowledgement(m.id))
+		p.write(acknowledgement(m.id, nil))
 		return
 	}
 	if m.method == string(mcp.MethodInitialize) {

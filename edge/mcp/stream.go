@@ -118,32 +118,38 @@ func (x *exchange) ask(request []byte) error {
 	return x.event(request)
 }
 
-// listen holds a stream open (subscriptions/listen, 2026-07-28). Nothing that a client can subscribe to changes while the
-// server runs, so the acknowledged filter is empty and nothing but signs of life follows. The stream ends with the client,
-// with its token, or with the server, which then says so.
+// listen holds a stream open (subscriptions/listen, 2026-07-28) and tells of the resources that it asks for. Nothing else that
+// a client can subscribe to changes while the server runs. The stream ends with the client, with its token, or with the
+// server, which then says so.
 func (x *exchange) listen(m *message, c *caller) {
 	if !x.h.listeners.enter(c.owner()) {
-		// By then the stream of a client that has died has been noticed.
-		x.w.Header().Set("Retry-After", strconv.Itoa(int((x.h.keepAlive+x.h.patience).Seconds())+1))
-		x.fail(http.StatusTooManyRequests, m.id, &rpcError{
-			code: tooMany,
-			text: fmt.Sprintf("%d streams of this account are open, and there may be no more: close one, or do without", x.h.listeners.most),
-		})
+		x.tooManyStreams(m)
 		return
 	}
 	defer x.h.listeners.leave(c.owner())
+	ctx, cancel := context.WithCancel(x.r.Context())
+	defer cancel()
+	about, ok := x.subscribe(ctx, m, c)
+	if !ok {
+		return
+	}
 	x.startStream()
-	if x.event(acknowledgement(m.id)) != nil {
+	if x.event(acknowledgement(m.id, about.uris)) != nil {
 		return
 	}
 	tick := time.NewTicker(x.h.keepAlive)
 	defer tick.Stop()
 	for {
 		select {
-		case <-x.r.Context().Done():
+		case <-ctx.Done():
 			return
+		case memo, ok := <-about.changes:
+			// Without the watch the client must listen again, or it would wait for what does not come.
+			if !ok || x.updated(m, about, memo) != nil {
+				return
+			}
 		case <-tick.C:
-			if _, err := x.h.lookUp(x.r.Context(), c.bearer); isUnauthenticated(err) {
+			if _, err := x.h.lookUp(ctx, c.bearer); isUnauthenticated(err) {
 				return
 			}
 			if x.alive() != nil {
@@ -158,10 +164,28 @@ func (x *exchange) listen(m *message, c *caller) {
 	}
 }
 
-// acknowledgement is the first message of a subscription.
-func acknowledgement(id []byte) []byte {
-	head := []byte(`{"jsonrpc":"2.0","method":"` + mcp.MethodNotificationSubscriptionsAcknowledged + `","params":{`)
-	return append(appendSubscription(head, id), `},"notifications":{}}}`...)
+// tooManyStreams answers that there may be no more.
+func (x *exchange) tooManyStreams(m *message) {
+	// By then the stream of a client that has died has been noticed.
+	x.w.Header().Set("Retry-After", strconv.Itoa(int((x.h.keepAlive+x.h.patience).Seconds())+1))
+	x.fail(http.StatusTooManyRequests, m.id, &rpcError{
+		code: tooMany,
+		text: fmt.Sprintf("%d streams of this account are open, and there may be no more: close one, or do without", x.h.listeners.most),
+	})
+}
+
+// acknowledgement is the first message of a subscription: it names what will be told.
+func acknowledgement(id []byte, uris []string) []byte {
+	said := []byte(`{"jsonrpc":"2.0","method":"` + mcp.MethodNotificationSubscriptionsAcknowledged + `","params":{`)
+	said = append(appendSubscription(said, id), `},"notifications":{`...)
+	for i, uri := range uris {
+		said = append(said, map[bool]string{true: `"resourceSubscriptions":[`, false: `,`}[i == 0]...)
+		said = appendQuoted(said, uri)
+	}
+	if len(uris) > 0 {
+		said = append(said, ']')
+	}
+	return append(said, "}}}"...)
 }
 
 // appendSubscription appends the beginning of the _meta that each message of a subscription carries.

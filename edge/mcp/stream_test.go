@@ -21,7 +21,7 @@ import (
 // listen opens a stream and returns its lines.
 func (st *site) listen(t *testing.T, ctx context.Context, id string) (reply, <-chan string) { //nolint:revive // t goes first in tests
 	t.Helper()
-	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["memo://1"]},%s}}`, id, modernMeta)
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":%s,"method":"subscriptions/listen","params":{"notifications":{"toolsListChanged":true,"resourceSubscriptions":["file:///1"]},%s}}`, id, modernMeta)
 	res, err := st.try(ctx, "POST", "/", body, //nolint:bodyclose // closed below
 		"Mcp-Protocol-Version", "2026-07-28", "Mcp-Method", "subscriptions/listen")
 	if err != nil {
