@@ -176,13 +176,13 @@ func TestListenOverHTTP2(t *testing.T) {
 	t.Parallel()
 	st := start(t)
 	h, err := st.s.Handler(mcp.HTTPConfig{
-		PublicURL: "http://localhost:8080", KeepAlive: 150 * time.Millisecond, Patience: 50 * time.Millisecond,
+		PublicURL: "http://localhost:8080", KeepAlive: 900 * time.Millisecond, Patience: 300 * time.Millisecond,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	web := httptest.NewUnstartedServer(h)
-	web.Config.WriteTimeout = 100 * time.Millisecond
+	web.Config.WriteTimeout = 600 * time.Millisecond // the handshake is to take less
 	web.EnableHTTP2 = true
 	web.StartTLS()
 	t.Cleanup(web.Close)
