@@ -108,7 +108,7 @@ Begin with:  paput login http://localhost:8080`,
 	root.AddCommand(
 		a.loginCommand(), a.logoutCommand(), a.statusCommand(),
 		a.memoCommand(), a.noteCommand(), a.captureCommand(), a.exportCommand(), a.importCommand(),
-		a.mcpCommand(), a.auditCommand(),
+		a.mcpCommand(), a.auditCommand(), a.accountCommand(),
 		a.versionCommand(), exitCodesCommand(),
 	)
 	root.SetUsageTemplate(strings.ReplaceAll(root.UsageTemplate(), ".FlagUsages", ".FlagUsagesWrapped 80"))

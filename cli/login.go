@@ -51,13 +51,15 @@ the scope to ask for with --scope.`,
 			if len(args) == 1 {
 				a.server = args[0]
 			}
-			switch {
-			case device && noBrowser:
-				return usageOf(cmd, errors.New("--device and --no-browser are two ways to log in: use one"))
-			case device:
-				return a.login(cmd.Context(), scopes, a.authorizeDevice)
+			authorize, err := a.wayToLogIn(cmd, device, noBrowser)
+			if err != nil {
+				return err
 			}
-			return a.login(cmd.Context(), scopes, func(ctx context.Context, acc *account) error { return a.authorize(ctx, acc, !noBrowser) })
+			server, err := a.logIn(cmd.Context(), scopes, authorize)
+			if err != nil {
+				return err
+			}
+			return a.welcome(cmd.Context(), server)
 		},
 	}
 	cmd.Flags().BoolVar(&noBrowser, "no-browser", false, "print the address to open instead of opening it")
@@ -66,24 +68,35 @@ the scope to ask for with --scope.`,
 	return cmd
 }
 
-// login logs in by authorize, which puts the tokens into an account, and keeps them. It asks for the usual scopes and those
+// wayToLogIn is what puts tokens into an account, by the flags of a command.
+func (a *app) wayToLogIn(cmd *cobra.Command, device, noBrowser bool) (func(context.Context, *account) error, error) {
+	switch {
+	case device && noBrowser:
+		return nil, usageOf(cmd, errors.New("--device and --no-browser are two ways to log in: use one"))
+	case device:
+		return a.authorizeDevice, nil
+	}
+	return func(ctx context.Context, acc *account) error { return a.authorize(ctx, acc, !noBrowser) }, nil
+}
+
+// logIn logs in by authorize, which puts the tokens into an account, and keeps them. It asks for the usual scopes and those
 // given.
-func (a *app) login(ctx context.Context, scopes []string, authorize func(context.Context, *account) error) error {
+func (a *app) logIn(ctx context.Context, scopes []string, authorize func(context.Context, *account) error) (server string, err error) {
 	v, err := a.vault()
 	if err != nil {
-		return err
+		return "", err
 	}
 	kept, err := v.read()
 	if err != nil {
-		return err
+		return "", err
 	}
-	server, err := a.serverURL(kept)
+	server, err = a.serverURL(kept)
 	if err != nil {
-		return err
+		return "", err
 	}
 	found, err := a.discover(ctx, server)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(found.Scopes) == 0 {
 		found.Scopes = defaultScopes()
@@ -99,7 +112,7 @@ func (a *app) login(ctx context.Context, scopes []string, authorize func(context
 		acc.Registration = before.Registration
 	}
 	if known, err := a.isRegistered(ctx, acc); err != nil {
-		return err
+		return "", err
 	} else if !known {
 		acc.Registration = registration{Port: acc.Registration.Port}
 	}
@@ -110,7 +123,7 @@ func (a *app) login(ctx context.Context, scopes []string, authorize func(context
 		err = authorize(ctx, acc)
 	}
 	if err != nil {
-		return err
+		return "", err
 	}
 	var replaced *tokens
 	err = v.update(ctx, func(c *credentials) error {
@@ -120,7 +133,7 @@ func (a *app) login(ctx context.Context, scopes []string, authorize func(context
 		return nil
 	})
 	if err != nil {
-		return err
+		return "", err
 	}
 	if replaced != nil && found.Revocation != "" {
 		if err := a.revoke(ctx, before, replaced); err != nil {
@@ -132,7 +145,7 @@ func (a *app) login(ctx context.Context, scopes []string, authorize func(context
 			a.note("paput: the scope %s was not allowed", scope)
 		}
 	}
-	return a.welcome(ctx, server)
+	return server, nil
 }
 
 // covers says whether a registration may ask for all of these scopes, some of which are more than the usual ones. A server

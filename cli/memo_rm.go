@@ -104,22 +104,30 @@ func (a *app) confirmRemoval(ctx context.Context, ids []string) (bool, error) {
 
 // ask asks the person a question that only y answers with yes.
 func (a *app) ask(ctx context.Context, question string) (bool, error) {
-	fmt.Fprint(a.Err, question+" [y/N] ")
+	answer, err := a.line(ctx, question+" [y/N] ")
+	switch {
+	case err != nil:
+		return false, err
+	case strings.EqualFold(answer, "y"), strings.EqualFold(answer, "yes"):
+		return true, nil
+	}
+	a.note("Nothing was removed.")
+	return false, nil
+}
+
+// line is the line that the person types after a prompt, trimmed; empty when there is none.
+func (a *app) line(ctx context.Context, prompt string) (string, error) {
+	fmt.Fprint(a.Err, prompt)
 	answer := make(chan string, 1)
 	go func() { // a read from a terminal cannot be cancelled
-		line, _ := bufio.NewReader(a.In).ReadString('\n') // no line means no
-		answer <- line
+		line, _ := bufio.NewReader(a.In).ReadString('\n')
+		answer <- strings.TrimSpace(line)
 	}()
 	select {
 	case <-ctx.Done():
-		return false, ctx.Err()
+		return "", ctx.Err()
 	case line := <-answer:
-		switch strings.ToLower(strings.TrimSpace(line)) {
-		case "y", "yes":
-			return true, nil
-		}
-		a.note("Nothing was removed.")
-		return false, nil
+		return line, nil
 	}
 }
 

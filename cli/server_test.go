@@ -55,6 +55,7 @@ type server struct {
 	devices       []url.Values    // every device authorization request
 	polled        int
 	grantTypes    map[string][]string // that clients registered
+	erased        bool
 	registrations int
 	refreshes     int
 	revocations   int
@@ -349,6 +350,22 @@ func (n noting) Receive(msg any) error {
 
 func (s *server) GetAccount(context.Context, *accountv1.GetAccountRequest) (*accountv1.GetAccountResponse, error) {
 	return &accountv1.GetAccountResponse{Account: &accountv1.Account{Id: "acct_1", Email: "hanako@example.com", Active: true}}, nil
+}
+
+// EraseAccount wants the scope, and the address.
+func (s *server) EraseAccount(_ context.Context, r *accountv1.EraseAccountRequest) (*accountv1.EraseAccountResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !slices.Contains(s.scopes, "paput.account") {
+		return nil, connect.NewError(connect.CodePermissionDenied, "this needs the scope paput.account, which the access token does not have")
+	}
+	if r.GetEmail() != "hanako@example.com" {
+		return nil, connect.NewError(connect.CodeInvalidArgument, "email is not the e-mail address of this account: nothing was erased")
+	}
+	s.erased = true
+	clear(s.access)
+	clear(s.refresh)
+	return &accountv1.EraseAccountResponse{}, nil
 }
 
 func (s *server) GetToken(context.Context, *oauthv1.GetTokenRequest) (*oauthv1.GetTokenResponse, error) {

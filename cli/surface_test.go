@@ -20,7 +20,7 @@ func commands() []string {
 		"memo history", "memo categories", "memo watch",
 		"note", "note create", "note search", "note show", "note edit", "note rm",
 		"capture", "capture list", "capture show", "capture add", "capture approve", "capture discard", "capture policy", "capture sessions",
-		"export", "import", "mcp", "audit", "audit tail", "version", "exit-codes",
+		"export", "import", "mcp", "audit", "audit tail", "account", "account erase", "version", "exit-codes",
 	}
 }
 

@@ -79,7 +79,7 @@ func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(conte
 	}
 	defer events.Close()
 	// Nothing that is administered is derived from the key, so any will do.
-	accounts, apps, err := cfg.newIdentity(events, serverKeys{newServerKey(time.Now(), "")}, log)
+	accounts, apps, _, err := cfg.newServices(events, serverKeys{newServerKey(time.Now(), "")}, log)
 	if err != nil {
 		return err
 	}
@@ -87,6 +87,7 @@ func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(conte
 	done := make(chan error, 1)
 	go func() { done <- events.Run(ground) }()
 	err = fn(ctx, connect.NewClient(connectinprocess.New(newAdministration(log, accounts, apps, newKeeper(cfg, events, log)))))
+	err = errors.Join(err, accounts.FinishErasures(ctx))
 	stop()
 	return errors.Join(err, <-done)
 }
@@ -94,7 +95,7 @@ func administer(ctx context.Context, cfg config, log *slog.Logger, fn func(conte
 func accountCommand(cfg *config, log *slog.Logger) *cobra.Command {
 	cmd := &cobra.Command{Use: "account", Short: "Manage the accounts of this server"}
 	cfg.addOfflineFlags(cmd.PersistentFlags())
-	cmd.AddCommand(accountAddCommand(cfg, log), accountListCommand(cfg, log))
+	cmd.AddCommand(accountAddCommand(cfg, log), accountListCommand(cfg, log), accountEraseCommand(cfg, log))
 	return cmd
 }
 
@@ -137,6 +138,52 @@ It works while the server runs and while it does not.`,
 	}
 	cmd.Flags().StringVar(&email, "email", "", "the owner's e-mail address")
 	cmd.Flags().BoolVar(&passwordStdin, "password-stdin", false, "read the password from the first line of standard input")
+	_ = cmd.MarkFlagRequired("email")
+	return cmd
+}
+
+func accountEraseCommand(cfg *config, log *slog.Logger) *cobra.Command {
+	var email string
+	var yes bool
+	cmd := &cobra.Command{
+		Use:   "erase --email ADDRESS",
+		Short: "Erase an account and everything it has, for good",
+		Long: `Erases an account for good, with its memos, notes and candidates: nobody can bring them back. At once it is signed out
+everywhere, its apps lose their access, its public memos are gone and its e-mail address is free. What it had is then
+removed from the files of the server, which takes minutes for an account with very many memos; the audit stream says
+account.content_removed when it is done. Copies that were made with paputd backup are not touched.
+
+It asks for the address again, unless --yes says that it need not. It works while the server runs and while it does not.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := cfg.findData(); err != nil {
+				return err
+			}
+			if !yes {
+				fmt.Fprintf(cmd.ErrOrStderr(), "This erases the account and everything it has, for good. Type its e-mail address again to go on: ")
+				line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
+				if err != nil && !errors.Is(err, io.EOF) {
+					return fmt.Errorf("read the address: %w", err)
+				}
+				if !strings.EqualFold(strings.TrimSpace(line), strings.TrimSpace(email)) {
+					return errors.New("that is another address: nothing was erased")
+				}
+			}
+			return administer(cmd.Context(), *cfg, log, func(ctx context.Context, server *connect.Client) error {
+				res, err := accountv1connect.NewAccountAdminServiceClient(server).EraseAccount(ctx, &accountv1.AccountAdminServiceEraseAccountRequest{Email: email})
+				if connect.CodeOf(err) == connect.CodeNotFound {
+					return fmt.Errorf("no account has the address %s; paputd account list shows them all", email)
+				}
+				if err != nil {
+					return plainError(err)
+				}
+				fmt.Fprintf(cmd.OutOrStdout(), "%s is erased. What it had is being removed from the files of the server.\n", res.GetAccountId())
+				return nil
+			})
+		},
+	}
+	cmd.Flags().StringVar(&email, "email", "", "the owner's e-mail address")
+	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for the address again")
 	_ = cmd.MarkFlagRequired("email")
 	return cmd
 }

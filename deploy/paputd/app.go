@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -117,6 +118,11 @@ func newApp(ctx context.Context, cfg config, log *slog.Logger) (_ *app, err erro
 	return a, a.wire(keys)
 }
 
+// kinds lists the streams of all services.
+func kinds() []eventlog.Kind {
+	return slices.Concat(memo.Kinds(), account.Kinds(), oauth.Kinds(), serverKinds())
+}
+
 // openLog opens the event log with the read models of all services.
 func openLog(ctx context.Context, cfg *config) (*eventlog.Log, error) {
 	store, err := sqlite.Open(ctx, cfg.logFile())
@@ -125,10 +131,7 @@ func openLog(ctx context.Context, cfg *config) (*eventlog.Log, error) {
 	}
 	var c eventlog.Config
 	c.Now = cfg.clock()
-	c.Kinds = append(c.Kinds, memo.Kinds()...)
-	c.Kinds = append(c.Kinds, account.Kinds()...)
-	c.Kinds = append(c.Kinds, oauth.Kinds()...)
-	c.Kinds = append(c.Kinds, serverKinds()...)
+	c.Kinds = kinds()
 	c.Projections = append(c.Projections, memo.Projections()...)
 	c.Projections = append(c.Projections, account.Projections()...)
 	c.Projections = append(c.Projections, oauth.Projections()...)
@@ -167,12 +170,11 @@ func (a *app) connectNATS() (err error) {
 
 // wire makes the services, puts them behind the interceptors, and the edges in front of them.
 func (a *app) wire(keys serverKeys) (err error) {
-	if a.accounts, a.oauth, err = a.cfg.newIdentity(a.events, keys, a.log); err != nil {
+	if a.accounts, a.oauth, a.memos, err = a.cfg.newServices(a.events, keys, a.log); err != nil {
 		return err
 	}
 	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
 	server := rpc.NewServer(rpc.Config{Auth: a.oauth, Log: a.log, Codes: codes, Stopping: a.stopping})
-	a.memos = memo.New(memo.Config{Log: a.events, Now: a.cfg.clock(), NewID: newID, PublicURL: a.cfg.publicURL, Logger: a.log, Meaning: a.cfg.embeddings.meaning()})
 	memov1connect.RegisterMemoServiceHandler(server, a.memos)
 	accountv1connect.RegisterAccountServiceHandler(server, a.accounts)
 	oauthv1connect.RegisterOAuthServiceHandler(server, a.oauth)
@@ -236,14 +238,26 @@ func (a *app) useKeys(keys serverKeys) error {
 	return errors.Join(a.oauth.UseKeys(keys[0].Key, keys.earlier()...), a.edge.UseKeys(keys[0].Key, earlier...))
 }
 
-// newIdentity makes the services that know people and apps.
-func (c *config) newIdentity(events *eventlog.Log, keys serverKeys, log *slog.Logger) (*account.Service, *oauth.Server, error) {
-	accounts := account.New(account.Config{Log: events, PublicURL: c.publicURL, Now: c.clock(), NewID: newID, Logger: log})
+// newServices makes the services. What one needs of another it is given here.
+func (c *config) newServices(events *eventlog.Log, keys serverKeys, log *slog.Logger) (*account.Service, *oauth.Server, *memo.Service, error) {
+	memos := memo.New(memo.Config{Log: events, Now: c.clock(), NewID: newID, PublicURL: c.publicURL, Logger: log, Meaning: c.embeddings.meaning()})
+	var server *oauth.Server
+	accounts := account.New(account.Config{
+		Log: events, PublicURL: c.publicURL, Now: c.clock(), NewID: newID, Logger: log,
+		Erasures: []account.Erasure{
+			{
+				Begin: func(tx *eventlog.Tx, accountID string) error { return server.EndAccount(tx, accountID) },
+				Begun: func(accountID string) { server.ForgetAccount(accountID) },
+			},
+			{Begin: memos.BeginErasure, Finish: memos.Erase},
+		},
+	})
 	server, err := oauth.New(oauth.Config{
 		Log: events, PublicURL: c.publicURL, Key: keys[0].Key, EarlierKeys: keys.earlier(), SignedIn: signedIn(accounts),
-		Suggest: accounts.Suggest, Now: c.clock(), NewID: newID, Logger: log, AccessTTL: c.accessTTL, NoDocuments: !c.documents, RedirectSchemes: c.redirectSchemes,
+		Suggest: accounts.Suggest, HasAccount: account.Exists, Now: c.clock(), NewID: newID, Logger: log, AccessTTL: c.accessTTL,
+		NoDocuments: !c.documents, RedirectSchemes: c.redirectSchemes,
 	})
-	return accounts, server, err
+	return accounts, server, memos, err
 }
 
 // signedIn lets the authorization server ask who the browser belongs to.
@@ -293,6 +307,7 @@ func (a *app) run(ctx context.Context, started func(context.Context) error) erro
 		return a.relay.Run(relaying)
 	})
 	group.Go(func() error { return a.oauth.Run(ctx) })
+	group.Go(func() error { return a.accounts.Run(ctx) })
 	group.Go(func() error { return a.memos.Run(ctx) })
 	group.Go(func() error { return a.keys.run(ctx) })
 	group.Go(func() error {

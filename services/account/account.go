@@ -41,6 +41,10 @@ var (
 	ErrNotFound = errors.New("account not found")
 	// ErrExists is returned for an e-mail address whose account already has a password.
 	ErrExists = errors.New("an account with this e-mail address already exists")
+	// ErrOtherEmail is returned when the address that is to confirm an erasure is not the account's.
+	ErrOtherEmail = errors.New("email is not the e-mail address of this account: nothing was erased")
+	// ErrService is returned to a service that wants to erase the account that it acts for.
+	ErrService = errors.New("only a person who is signed in erases the account, and whoever runs the server")
 	// ErrEmail is returned for what is no e-mail address.
 	ErrEmail = errors.New("email is not a valid e-mail address: write it like name@example.com, at most 254 characters")
 	// ErrPasswordText is returned for a password that is not UTF-8.
@@ -70,9 +74,11 @@ func Codes(err error) (connect.Code, bool) {
 		return connect.CodeNotFound, true
 	case errors.Is(err, ErrExists):
 		return connect.CodeAlreadyExists, true
+	case errors.Is(err, ErrService):
+		return connect.CodePermissionDenied, true
 	case errors.Is(err, ErrBusy):
 		return connect.CodeUnavailable, true
-	case errors.Is(err, ErrEmail), errors.Is(err, ErrPasswordText), errors.Is(err, ErrPasswordShort),
+	case errors.Is(err, ErrEmail), errors.Is(err, ErrOtherEmail), errors.Is(err, ErrPasswordText), errors.Is(err, ErrPasswordShort),
 		errors.Is(err, ErrPasswordLong), errors.Is(err, ErrPasswordEmail), errors.Is(err, ErrPasswordCommon):
 		return connect.CodeInvalidArgument, true
 	default:
@@ -93,6 +99,8 @@ type Config struct {
 	Hashing Hashing
 	// Limits say how many wrong passwords are let pass.
 	Limits Limits
+	// Erasures are what the other services do when an account is erased, in this order.
+	Erasures []Erasure
 }
 
 // Service is the accounts of one server. New makes it; it is safe for concurrent use.
@@ -108,6 +116,8 @@ type Service struct {
 	cookies   cookies
 	pages     pages
 	origin    originCheck
+	erasures  []Erasure
+	toFinish  chan struct{} // has one when Run is to look for erased accounts
 
 	mu sync.Mutex
 	// setupHash is the SHA-256 of the set-up token given out last; nil when there is none. Guarded by mu.
@@ -132,6 +142,8 @@ func New(c Config) *Service {
 		cookies:   cookies{secure: public.Scheme == "https"},
 		pages:     newPages(),
 		origin:    newOriginCheck(public.Scheme + "://" + public.Host),
+		erasures:  c.Erasures,
+		toFinish:  make(chan struct{}, 1),
 	}
 }
 

@@ -17,9 +17,11 @@ type account struct {
 	passwordHash      string
 	invitationHash    []byte
 	invitationExpires time.Time
+	erased            bool
+	removed           bool // after it was erased: there is no content left
 }
 
-func (a account) exists() bool { return a.email != "" }
+func (a account) exists() bool { return a.email != "" && !a.erased }
 func (a account) active() bool { return a.passwordHash != "" }
 
 func fold(records []eventlog.Record) account {
@@ -42,6 +44,10 @@ func (a account) evolve(e *accountv1.AccountEvent) account {
 		a.invitationHash, a.invitationExpires = nil, time.Time{}
 	case *accountv1.AccountEvent_PasswordRehashed:
 		a.passwordHash = e.PasswordRehashed.GetPasswordHash()
+	case *accountv1.AccountEvent_Erased:
+		a = account{erased: true}
+	case *accountv1.AccountEvent_ContentRemoved:
+		a.removed = true
 	}
 	return a
 }
@@ -90,6 +96,21 @@ func (a account) rehash(verified, fresh string) []proto.Message {
 	return []proto.Message{&accountv1.AccountEvent{Event: &accountv1.AccountEvent_PasswordRehashed{
 		PasswordRehashed: &accountv1.AccountPasswordRehashed{PasswordHash: fresh},
 	}}}
+}
+
+func (a account) erase(method accountv1.ErasureMethod) ([]proto.Message, error) {
+	if !a.exists() {
+		return nil, ErrNotFound
+	}
+	return []proto.Message{&accountv1.AccountEvent{Event: &accountv1.AccountEvent_Erased{Erased: &accountv1.AccountErased{Method: method}}}}, nil
+}
+
+// finishErasure says, once, that nothing is left.
+func (a account) finishErasure() []proto.Message {
+	if !a.erased || a.removed {
+		return nil
+	}
+	return []proto.Message{&accountv1.AccountEvent{Event: &accountv1.AccountEvent_ContentRemoved{ContentRemoved: &accountv1.AccountContentRemoved{}}}}
 }
 
 // session is what decisions about a browser session need to know of its past.

@@ -53,6 +53,10 @@ func history() []struct {
 			SignedOut: &accountv1.SessionSignedOut{AccountId: "acct_1", Reason: accountv1.SignOutReason_SIGN_OUT_REASON_REQUESTED}}})},
 		{"session/sess_2", session(&accountv1.SessionEvent{Event: &accountv1.SessionEvent_SignInFailed{
 			SignInFailed: &accountv1.SessionSignInFailed{AccountId: "acct_1"}}})},
+		{"account/acct_2", account(&accountv1.AccountEvent{Event: &accountv1.AccountEvent_Erased{
+			Erased: &accountv1.AccountErased{Method: accountv1.ErasureMethod_ERASURE_METHOD_OWNER}}})},
+		{"account/acct_2", account(&accountv1.AccountEvent{Event: &accountv1.AccountEvent_ContentRemoved{
+			ContentRemoved: &accountv1.AccountContentRemoved{}}})},
 	}
 }
 
@@ -113,6 +117,12 @@ func TestFixtures(t *testing.T) {
 	}
 	if a := fold(records); a.email != "Ada@example.com" || a.passwordHash != "$argon2id$…2" || a.invitationHash != nil {
 		t.Errorf("the account's fixtures fold to %+v", a)
+	}
+	if records, err = log.Read(t.Context(), "account/acct_2"); err != nil {
+		t.Fatal(err)
+	}
+	if a := fold(records); !a.erased || !a.removed || a.exists() {
+		t.Errorf("the erased account's fixtures fold to %+v", a)
 	}
 	for stream, account := range map[string]string{"session/sess_1": "acct_1", "session/sess_2": ""} {
 		if records, err = log.Read(t.Context(), stream); err != nil {

@@ -29,14 +29,16 @@ func Kinds() []eventlog.Kind {
 func Projections() []eventlog.Projection {
 	return []eventlog.Projection{{
 		Name:    "account",
-		Version: 1,
+		Version: 2,
 		Kinds:   []string{kindAccount, kindSession},
-		Tables:  []string{"account_accounts", "account_sessions", "account_browsers"},
+		Tables:  []string{"account_accounts", "account_sessions", "account_browsers", "account_erasures"},
 		Schema:  schema,
 		Apply:   apply,
 	}}
 }
 
+// An account that was erased is deleted, and is in account_erasures until its content is removed.
+//
 // Times are Unix milliseconds. A session that was signed out is deleted; one that merely ran out is deleted at some later
 // sign-in, so queries look at its times.
 const schema = `
@@ -65,6 +67,10 @@ CREATE TABLE account_browsers (
 	PRIMARY KEY (browser_hash, account_id)
 );
 CREATE INDEX account_browsers_seen ON account_browsers (seen);
+CREATE TABLE account_erasures (
+	account_id TEXT PRIMARY KEY,
+	erased     INTEGER NOT NULL
+);
 `
 
 func apply(tx *eventlog.Tx, r eventlog.Record) error {
@@ -82,17 +88,29 @@ func applyAccount(tx *eventlog.Tx, r eventlog.Record, e *accountv1.AccountEvent)
 	id := r.Stream[len(kindAccount)+1:]
 	switch e := e.GetEvent().(type) {
 	case *accountv1.AccountEvent_Created:
-		email := e.Created.GetEmail()
+		email, key := e.Created.GetEmail(), emailKey(e.Created.GetEmail())
+		if email == "" {
+			key = id // it was redacted; the account ends further on
+		}
 		return exec(tx, `INSERT INTO account_accounts (id, number, email, email_key, password_hash, invitation_expires)
-			VALUES (?, ?, ?, ?, '', 0)`, id, r.Position, email, emailKey(email))
+			VALUES (?, ?, ?, ?, '', 0)`, id, r.Position, email, key)
 	case *accountv1.AccountEvent_Invited:
 		return exec(tx, `UPDATE account_accounts SET invitation_hash = ?, invitation_expires = ? WHERE id = ?`,
-			e.Invited.GetTokenHash(), e.Invited.GetExpireTime().AsTime().UnixMilli(), id)
+			orNull(e.Invited.GetTokenHash()), e.Invited.GetExpireTime().AsTime().UnixMilli(), id)
 	case *accountv1.AccountEvent_Activated:
 		return exec(tx, `UPDATE account_accounts SET password_hash = ?, invitation_hash = NULL, invitation_expires = 0
 			WHERE id = ?`, e.Activated.GetPasswordHash(), id)
 	case *accountv1.AccountEvent_PasswordRehashed:
 		return exec(tx, `UPDATE account_accounts SET password_hash = ? WHERE id = ?`, e.PasswordRehashed.GetPasswordHash(), id)
+	case *accountv1.AccountEvent_Erased:
+		return errors.Join(
+			exec(tx, `DELETE FROM account_accounts WHERE id = ?`, id),
+			exec(tx, `DELETE FROM account_sessions WHERE account_id = ?`, id),
+			exec(tx, `DELETE FROM account_browsers WHERE account_id = ?`, id),
+			exec(tx, `INSERT INTO account_erasures (account_id, erased) VALUES (?, ?)`, id, r.Time.UnixMilli()),
+		)
+	case *accountv1.AccountEvent_ContentRemoved:
+		return exec(tx, `DELETE FROM account_erasures WHERE account_id = ?`, id)
 	}
 	return nil
 }
@@ -100,6 +118,9 @@ func applyAccount(tx *eventlog.Tx, r eventlog.Record, e *accountv1.AccountEvent)
 func applySession(tx *eventlog.Tx, r eventlog.Record, e *accountv1.SessionEvent) error {
 	id := r.Stream[len(kindSession)+1:]
 	at := r.Time.UnixMilli()
+	if e.GetSignedIn() != nil && len(e.GetSignedIn().GetSecretHash()) == 0 {
+		return nil // it was redacted
+	}
 	switch e := e.GetEvent().(type) {
 	case *accountv1.SessionEvent_SignedIn:
 		return errors.Join(
@@ -118,6 +139,14 @@ func applySession(tx *eventlog.Tx, r eventlog.Record, e *accountv1.SessionEvent)
 		return exec(tx, `DELETE FROM account_sessions WHERE id = ?`, id)
 	}
 	return nil
+}
+
+// orNull is null for a hash that was redacted.
+func orNull(hash []byte) any {
+	if len(hash) == 0 {
+		return nil
+	}
+	return hash
 }
 
 func exec(tx *eventlog.Tx, query string, args ...any) error {
@@ -199,3 +228,40 @@ func needsSetup(ctx context.Context, db *sql.DB) (bool, error) {
 }
 
 const querySetup = `SELECT NOT EXISTS (SELECT 1 FROM account_accounts WHERE password_hash <> '')`
+
+// Exists says whether an account exists that was not erased.
+func Exists(q eventlog.Querier, accountID string) (exists bool, err error) {
+	err = q.QueryRow(`SELECT EXISTS (SELECT 1 FROM account_accounts WHERE id = ?)`, accountID).Scan(&exists)
+	return exists, err
+}
+
+// sessionsOf lists the account's sessions that were not signed out.
+func sessionsOf(tx *eventlog.Tx, accountID string) ([]string, error) {
+	rows, err := tx.Query(`SELECT id FROM account_sessions WHERE account_id = ? ORDER BY id`, accountID)
+	if err != nil {
+		return nil, err
+	}
+	return scanTexts(rows)
+}
+
+// pendingErasures lists the erased accounts whose content is not removed yet.
+func pendingErasures(ctx context.Context, db *sql.DB) ([]string, error) {
+	rows, err := db.QueryContext(ctx, `SELECT account_id FROM account_erasures ORDER BY erased, account_id`)
+	if err != nil {
+		return nil, err
+	}
+	return scanTexts(rows)
+}
+
+// scanTexts reads rows of one text each, and closes them.
+func scanTexts(rows *sql.Rows) (list []string, err error) {
+	defer rows.Close()
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, rows.Err()
+}

@@ -207,6 +207,9 @@ func (s *Server) allow(
 		ClientDigest:          t.ClientDigest,
 	})
 	err = s.decideOnce(ctx, t, func(tx *eventlog.Tx) error {
+		if err := s.stillThere(tx, p.AccountID); err != nil {
+			return err
+		}
 		if condition != nil {
 			if err := condition(tx); err != nil {
 				return err

@@ -96,6 +96,14 @@ func (s *Server) ClientCredentialsExchange(
 		if errors.Is(err, errAbsent) {
 			return "", refuse(errInvalidClient), nil // it has just ceased to be
 		}
+		if err != nil {
+			return "", verdict{}, err
+		}
+		if len(service.accountIDs) > 0 {
+			if service.accountIDs, err = s.existing(tx, service.accountIDs); err == nil && len(service.accountIDs) == 0 {
+				return "", refuse(errServiceAccount), nil // they were erased: it does not act for itself instead
+			}
+		}
 		return grantID, grantService(service, wish, tx.Now(), s.life), err
 	})
 	if err != nil {

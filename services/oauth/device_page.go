@@ -175,6 +175,9 @@ func (s *Server) answerOnce(r *http.Request, a askedDevice, answer *oauthv1.Gran
 		if err := d.unanswerable(tx.Now()); err != nil {
 			return err
 		}
+		if err := s.stillThere(tx, a.person.AccountID); err != nil {
+			return err
+		}
 		return tx.Append(kindGrant+"/"+a.grantID, answer)
 	})
 }

@@ -151,7 +151,7 @@ func loadRegistration(find finder, id string) (registered, error) {
 
 // endClient records the end of a client and of every grant that it has.
 func endClient(tx *eventlog.Tx, id string, end *oauthv1.ClientEvent, reason oauthv1.RevokeReason) error {
-	grants, err := liveGrants(tx, id)
+	grants, err := liveGrants(tx, "client_id", id)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,10 @@ type Config struct {
 	// For what is no address it returns false, and the page comes empty. Nil when there is no such page: then clients'
 	// hints are ignored.
 	Suggest func(header http.Header, email string) bool
-	Now     func() time.Time
+	// HasAccount says, in a command, whether an account exists that was not erased: a person who answers may have been erased
+	// since they were recognised. Nil when accounts last for ever.
+	HasAccount func(q eventlog.Querier, accountID string) (bool, error)
+	Now        func() time.Time
 	// NewID returns a new id that begins with the prefix and an underscore.
 	NewID  func(prefix string) string
 	Logger *slog.Logger
@@ -87,17 +90,18 @@ type Config struct {
 type Server struct {
 	op.UnimplementedServer
 
-	log       *eventlog.Log
-	issuer    string
-	resources []string
-	secure    bool // https: cookies may be bound to the host
-	keys      atomic.Pointer[keyring]
-	signedIn  func(*http.Request) (Person, bool)
-	suggest   func(http.Header, string) bool
-	now       func() time.Time
-	newID     func(string) string
-	logger    *slog.Logger
-	life      Lifetimes
+	log        *eventlog.Log
+	issuer     string
+	resources  []string
+	secure     bool // https: cookies may be bound to the host
+	keys       atomic.Pointer[keyring]
+	signedIn   func(*http.Request) (Person, bool)
+	suggest    func(http.Header, string) bool
+	hasAccount func(eventlog.Querier, string) (bool, error)
+	now        func() time.Time
+	newID      func(string) string
+	logger     *slog.Logger
+	life       Lifetimes
 
 	pages         *template.Template
 	protocol      http.Handler // of op
@@ -151,6 +155,7 @@ func New(c Config) (*Server, error) {
 		secure:        strings.HasPrefix(c.PublicURL, "https://"),
 		signedIn:      c.SignedIn,
 		suggest:       c.Suggest,
+		hasAccount:    c.HasAccount,
 		now:           c.Now,
 		newID:         c.NewID,
 		logger:        c.Logger,

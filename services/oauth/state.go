@@ -77,18 +77,18 @@ func loadGrantOf(tx *eventlog.Tx, hash []byte) (grant, error) {
 	return row.read(), nil
 }
 
-// liveGrants lists the grants of a client that are neither revoked nor over.
-func liveGrants(tx *eventlog.Tx, clientID string) (ids []string, err error) {
+// liveGrants lists the grants that have a value in a column and are neither revoked nor over.
+func liveGrants(tx *eventlog.Tx, column, value string) (ids []string, err error) {
 	rows, err := tx.Query(`SELECT id FROM oauth_grants
-		WHERE client_id = ? AND revoked = 0 AND (expires_at = 0 OR expires_at > ?) ORDER BY id`, clientID, millis(tx.Now()))
+		WHERE `+column+` = ? AND revoked = 0 AND (expires_at = 0 OR expires_at > ?) ORDER BY id`, value, millis(tx.Now())) // #nosec G202 -- column is ours
 	if err != nil {
-		return nil, fmt.Errorf("find the grants of a client: %w", err)
+		return nil, fmt.Errorf("find grants by %s: %w", column, err)
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var id string
 		if err := rows.Scan(&id); err != nil {
-			return nil, fmt.Errorf("find the grants of a client: %w", err)
+			return nil, fmt.Errorf("find grants by %s: %w", column, err)
 		}
 		ids = append(ids, id)
 	}

@@ -79,6 +79,59 @@ func (ActivationMethod) EnumDescriptor() ([]byte, []int) {
 	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{0}
 }
 
+// ErasureMethod is a way for an account to end.
+type ErasureMethod int32
+
+const (
+	// Never written.
+	ErasureMethod_ERASURE_METHOD_UNSPECIFIED ErasureMethod = 0
+	// By its owner.
+	ErasureMethod_ERASURE_METHOD_OWNER ErasureMethod = 1
+	// By whoever runs the server.
+	ErasureMethod_ERASURE_METHOD_ADMIN ErasureMethod = 2
+)
+
+// Enum value maps for ErasureMethod.
+var (
+	ErasureMethod_name = map[int32]string{
+		0: "ERASURE_METHOD_UNSPECIFIED",
+		1: "ERASURE_METHOD_OWNER",
+		2: "ERASURE_METHOD_ADMIN",
+	}
+	ErasureMethod_value = map[string]int32{
+		"ERASURE_METHOD_UNSPECIFIED": 0,
+		"ERASURE_METHOD_OWNER":       1,
+		"ERASURE_METHOD_ADMIN":       2,
+	}
+)
+
+func (x ErasureMethod) Enum() *ErasureMethod {
+	p := new(ErasureMethod)
+	*p = x
+	return p
+}
+
+func (x ErasureMethod) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (ErasureMethod) Descriptor() protoreflect.EnumDescriptor {
+	return file_paput_account_v1_account_events_proto_enumTypes[1].Descriptor()
+}
+
+func (ErasureMethod) Type() protoreflect.EnumType {
+	return &file_paput_account_v1_account_events_proto_enumTypes[1]
+}
+
+func (x ErasureMethod) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use ErasureMethod.Descriptor instead.
+func (ErasureMethod) EnumDescriptor() ([]byte, []int) {
+	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{1}
+}
+
 // SignOutReason is why a session ended before its time.
 type SignOutReason int32
 
@@ -89,6 +142,8 @@ const (
 	SignOutReason_SIGN_OUT_REASON_REQUESTED SignOutReason = 1
 	// The same browser signed in again.
 	SignOutReason_SIGN_OUT_REASON_REPLACED SignOutReason = 2
+	// The account was erased.
+	SignOutReason_SIGN_OUT_REASON_ACCOUNT_ERASED SignOutReason = 3
 )
 
 // Enum value maps for SignOutReason.
@@ -97,11 +152,13 @@ var (
 		0: "SIGN_OUT_REASON_UNSPECIFIED",
 		1: "SIGN_OUT_REASON_REQUESTED",
 		2: "SIGN_OUT_REASON_REPLACED",
+		3: "SIGN_OUT_REASON_ACCOUNT_ERASED",
 	}
 	SignOutReason_value = map[string]int32{
-		"SIGN_OUT_REASON_UNSPECIFIED": 0,
-		"SIGN_OUT_REASON_REQUESTED":   1,
-		"SIGN_OUT_REASON_REPLACED":    2,
+		"SIGN_OUT_REASON_UNSPECIFIED":    0,
+		"SIGN_OUT_REASON_REQUESTED":      1,
+		"SIGN_OUT_REASON_REPLACED":       2,
+		"SIGN_OUT_REASON_ACCOUNT_ERASED": 3,
 	}
 )
 
@@ -116,11 +173,11 @@ func (x SignOutReason) String() string {
 }
 
 func (SignOutReason) Descriptor() protoreflect.EnumDescriptor {
-	return file_paput_account_v1_account_events_proto_enumTypes[1].Descriptor()
+	return file_paput_account_v1_account_events_proto_enumTypes[2].Descriptor()
 }
 
 func (SignOutReason) Type() protoreflect.EnumType {
-	return &file_paput_account_v1_account_events_proto_enumTypes[1]
+	return &file_paput_account_v1_account_events_proto_enumTypes[2]
 }
 
 func (x SignOutReason) Number() protoreflect.EnumNumber {
@@ -129,7 +186,7 @@ func (x SignOutReason) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use SignOutReason.Descriptor instead.
 func (SignOutReason) EnumDescriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{1}
+	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{2}
 }
 
 // AccountEvent is an event of a stream "account/acct_…".
@@ -143,6 +200,8 @@ type AccountEvent struct {
 	//	*AccountEvent_Invited
 	//	*AccountEvent_Activated
 	//	*AccountEvent_PasswordRehashed
+	//	*AccountEvent_Erased
+	//	*AccountEvent_ContentRemoved
 	Event         isAccountEvent_Event `protobuf_oneof:"event"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -221,6 +280,24 @@ func (x *AccountEvent) GetPasswordRehashed() *AccountPasswordRehashed {
 	return nil
 }
 
+func (x *AccountEvent) GetErased() *AccountErased {
+	if x != nil {
+		if x, ok := x.Event.(*AccountEvent_Erased); ok {
+			return x.Erased
+		}
+	}
+	return nil
+}
+
+func (x *AccountEvent) GetContentRemoved() *AccountContentRemoved {
+	if x != nil {
+		if x, ok := x.Event.(*AccountEvent_ContentRemoved); ok {
+			return x.ContentRemoved
+		}
+	}
+	return nil
+}
+
 type isAccountEvent_Event interface {
 	isAccountEvent_Event()
 }
@@ -245,6 +322,17 @@ type AccountEvent_PasswordRehashed struct {
 	PasswordRehashed *AccountPasswordRehashed `protobuf:"bytes,4,opt,name=password_rehashed,json=passwordRehashed,proto3,oneof"`
 }
 
+type AccountEvent_Erased struct {
+	// The account was erased: nothing of it can be reached, and its address is free. What is said about it before loses all
+	// that is personal.
+	Erased *AccountErased `protobuf:"bytes,5,opt,name=erased,proto3,oneof"`
+}
+
+type AccountEvent_ContentRemoved struct {
+	// What the erased account had left is removed for good. Always the last.
+	ContentRemoved *AccountContentRemoved `protobuf:"bytes,6,opt,name=content_removed,json=contentRemoved,proto3,oneof"`
+}
+
 func (*AccountEvent_Created) isAccountEvent_Event() {}
 
 func (*AccountEvent_Invited) isAccountEvent_Event() {}
@@ -252,6 +340,10 @@ func (*AccountEvent_Invited) isAccountEvent_Event() {}
 func (*AccountEvent_Activated) isAccountEvent_Event() {}
 
 func (*AccountEvent_PasswordRehashed) isAccountEvent_Event() {}
+
+func (*AccountEvent_Erased) isAccountEvent_Event() {}
+
+func (*AccountEvent_ContentRemoved) isAccountEvent_Event() {}
 
 // AccountCreated says that an account came to be.
 type AccountCreated struct {
@@ -455,6 +547,89 @@ func (x *AccountPasswordRehashed) GetPasswordHash() string {
 	return ""
 }
 
+// AccountErased says that an account was erased, with all that it had.
+type AccountErased struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Who erased it.
+	Method        ErasureMethod `protobuf:"varint,1,opt,name=method,proto3,enum=paput.account.v1.ErasureMethod" json:"method,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountErased) Reset() {
+	*x = AccountErased{}
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountErased) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountErased) ProtoMessage() {}
+
+func (x *AccountErased) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountErased.ProtoReflect.Descriptor instead.
+func (*AccountErased) Descriptor() ([]byte, []int) {
+	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AccountErased) GetMethod() ErasureMethod {
+	if x != nil {
+		return x.Method
+	}
+	return ErasureMethod_ERASURE_METHOD_UNSPECIFIED
+}
+
+// AccountContentRemoved says that nothing is left of an erased account in the log, its read models and their files.
+type AccountContentRemoved struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountContentRemoved) Reset() {
+	*x = AccountContentRemoved{}
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountContentRemoved) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountContentRemoved) ProtoMessage() {}
+
+func (x *AccountContentRemoved) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountContentRemoved.ProtoReflect.Descriptor instead.
+func (*AccountContentRemoved) Descriptor() ([]byte, []int) {
+	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{6}
+}
+
 // SessionEvent is an event of a stream "session/sess_…": one attempt to sign in with a browser and, if it succeeded, the
 // session that it began.
 type SessionEvent struct {
@@ -474,7 +649,7 @@ type SessionEvent struct {
 
 func (x *SessionEvent) Reset() {
 	*x = SessionEvent{}
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[5]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -486,7 +661,7 @@ func (x *SessionEvent) String() string {
 func (*SessionEvent) ProtoMessage() {}
 
 func (x *SessionEvent) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[5]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -499,7 +674,7 @@ func (x *SessionEvent) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionEvent.ProtoReflect.Descriptor instead.
 func (*SessionEvent) Descriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{5}
+	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *SessionEvent) GetEvent() isSessionEvent_Event {
@@ -592,7 +767,7 @@ type SessionSignedIn struct {
 
 func (x *SessionSignedIn) Reset() {
 	*x = SessionSignedIn{}
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[6]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -604,7 +779,7 @@ func (x *SessionSignedIn) String() string {
 func (*SessionSignedIn) ProtoMessage() {}
 
 func (x *SessionSignedIn) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[6]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -617,7 +792,7 @@ func (x *SessionSignedIn) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSignedIn.ProtoReflect.Descriptor instead.
 func (*SessionSignedIn) Descriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{6}
+	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *SessionSignedIn) GetAccountId() string {
@@ -652,7 +827,7 @@ type SessionSignInFailed struct {
 
 func (x *SessionSignInFailed) Reset() {
 	*x = SessionSignInFailed{}
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[7]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -664,7 +839,7 @@ func (x *SessionSignInFailed) String() string {
 func (*SessionSignInFailed) ProtoMessage() {}
 
 func (x *SessionSignInFailed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[7]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -677,7 +852,7 @@ func (x *SessionSignInFailed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSignInFailed.ProtoReflect.Descriptor instead.
 func (*SessionSignInFailed) Descriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{7}
+	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *SessionSignInFailed) GetAccountId() string {
@@ -698,7 +873,7 @@ type SessionContinued struct {
 
 func (x *SessionContinued) Reset() {
 	*x = SessionContinued{}
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[8]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -710,7 +885,7 @@ func (x *SessionContinued) String() string {
 func (*SessionContinued) ProtoMessage() {}
 
 func (x *SessionContinued) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[8]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -723,7 +898,7 @@ func (x *SessionContinued) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionContinued.ProtoReflect.Descriptor instead.
 func (*SessionContinued) Descriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{8}
+	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SessionContinued) GetAccountId() string {
@@ -746,7 +921,7 @@ type SessionSignedOut struct {
 
 func (x *SessionSignedOut) Reset() {
 	*x = SessionSignedOut{}
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[9]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -758,7 +933,7 @@ func (x *SessionSignedOut) String() string {
 func (*SessionSignedOut) ProtoMessage() {}
 
 func (x *SessionSignedOut) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_account_v1_account_events_proto_msgTypes[9]
+	mi := &file_paput_account_v1_account_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -771,7 +946,7 @@ func (x *SessionSignedOut) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionSignedOut.ProtoReflect.Descriptor instead.
 func (*SessionSignedOut) Descriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{9}
+	return file_paput_account_v1_account_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SessionSignedOut) GetAccountId() string {
@@ -792,12 +967,14 @@ var File_paput_account_v1_account_events_proto protoreflect.FileDescriptor
 
 const file_paput_account_v1_account_events_proto_rawDesc = "" +
 	"\n" +
-	"%paput/account/v1/account_events.proto\x12\x10paput.account.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb1\x02\n" +
+	"%paput/account/v1/account_events.proto\x12\x10paput.account.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xc0\x03\n" +
 	"\fAccountEvent\x12<\n" +
 	"\acreated\x18\x01 \x01(\v2 .paput.account.v1.AccountCreatedH\x00R\acreated\x12<\n" +
 	"\ainvited\x18\x02 \x01(\v2 .paput.account.v1.AccountInvitedH\x00R\ainvited\x12B\n" +
 	"\tactivated\x18\x03 \x01(\v2\".paput.account.v1.AccountActivatedH\x00R\tactivated\x12X\n" +
-	"\x11password_rehashed\x18\x04 \x01(\v2).paput.account.v1.AccountPasswordRehashedH\x00R\x10passwordRehashedB\a\n" +
+	"\x11password_rehashed\x18\x04 \x01(\v2).paput.account.v1.AccountPasswordRehashedH\x00R\x10passwordRehashed\x129\n" +
+	"\x06erased\x18\x05 \x01(\v2\x1f.paput.account.v1.AccountErasedH\x00R\x06erased\x12R\n" +
+	"\x0fcontent_removed\x18\x06 \x01(\v2'.paput.account.v1.AccountContentRemovedH\x00R\x0econtentRemovedB\a\n" +
 	"\x05event\"+\n" +
 	"\x0eAccountCreated\x12\x19\n" +
 	"\x05email\x18\x01 \x01(\tB\x03\x80\x01\x01R\x05email\"q\n" +
@@ -810,7 +987,10 @@ const file_paput_account_v1_account_events_proto_rawDesc = "" +
 	"\rpassword_hash\x18\x01 \x01(\tB\x03\x80\x01\x01R\fpasswordHash\x12:\n" +
 	"\x06method\x18\x02 \x01(\x0e2\".paput.account.v1.ActivationMethodR\x06method\"C\n" +
 	"\x17AccountPasswordRehashed\x12(\n" +
-	"\rpassword_hash\x18\x01 \x01(\tB\x03\x80\x01\x01R\fpasswordHash\"\xb1\x02\n" +
+	"\rpassword_hash\x18\x01 \x01(\tB\x03\x80\x01\x01R\fpasswordHash\"H\n" +
+	"\rAccountErased\x127\n" +
+	"\x06method\x18\x01 \x01(\x0e2\x1f.paput.account.v1.ErasureMethodR\x06method\"\x17\n" +
+	"\x15AccountContentRemoved\"\xb1\x02\n" +
 	"\fSessionEvent\x12@\n" +
 	"\tsigned_in\x18\x01 \x01(\v2!.paput.account.v1.SessionSignedInH\x00R\bsignedIn\x12M\n" +
 	"\x0esign_in_failed\x18\x02 \x01(\v2%.paput.account.v1.SessionSignInFailedH\x00R\fsignInFailed\x12B\n" +
@@ -838,11 +1018,16 @@ const file_paput_account_v1_account_events_proto_rawDesc = "" +
 	"\x1dACTIVATION_METHOD_UNSPECIFIED\x10\x00\x12 \n" +
 	"\x1cACTIVATION_METHOD_SETUP_LINK\x10\x01\x12 \n" +
 	"\x1cACTIVATION_METHOD_INVITATION\x10\x02\x12\x1b\n" +
-	"\x17ACTIVATION_METHOD_ADMIN\x10\x03*m\n" +
+	"\x17ACTIVATION_METHOD_ADMIN\x10\x03*c\n" +
+	"\rErasureMethod\x12\x1e\n" +
+	"\x1aERASURE_METHOD_UNSPECIFIED\x10\x00\x12\x18\n" +
+	"\x14ERASURE_METHOD_OWNER\x10\x01\x12\x18\n" +
+	"\x14ERASURE_METHOD_ADMIN\x10\x02*\x91\x01\n" +
 	"\rSignOutReason\x12\x1f\n" +
 	"\x1bSIGN_OUT_REASON_UNSPECIFIED\x10\x00\x12\x1d\n" +
 	"\x19SIGN_OUT_REASON_REQUESTED\x10\x01\x12\x1c\n" +
-	"\x18SIGN_OUT_REASON_REPLACED\x10\x02B\xc9\x01\n" +
+	"\x18SIGN_OUT_REASON_REPLACED\x10\x02\x12\"\n" +
+	"\x1eSIGN_OUT_REASON_ACCOUNT_ERASED\x10\x03B\xc9\x01\n" +
 	"\x14com.paput.account.v1B\x12AccountEventsProtoP\x01Z;github.com/paput/paput/proto/gen/paput/account/v1;accountv1\xa2\x02\x03PAX\xaa\x02\x10Paput.Account.V1\xca\x02\x10Paput\\Account\\V1\xe2\x02\x1cPaput\\Account\\V1\\GPBMetadata\xea\x02\x12Paput::Account::V1b\x06proto3"
 
 var (
@@ -857,40 +1042,46 @@ func file_paput_account_v1_account_events_proto_rawDescGZIP() []byte {
 	return file_paput_account_v1_account_events_proto_rawDescData
 }
 
-var file_paput_account_v1_account_events_proto_enumTypes = make([]protoimpl.EnumInfo, 2)
-var file_paput_account_v1_account_events_proto_msgTypes = make([]protoimpl.MessageInfo, 10)
+var file_paput_account_v1_account_events_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
+var file_paput_account_v1_account_events_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
 var file_paput_account_v1_account_events_proto_goTypes = []any{
 	(ActivationMethod)(0),           // 0: paput.account.v1.ActivationMethod
-	(SignOutReason)(0),              // 1: paput.account.v1.SignOutReason
-	(*AccountEvent)(nil),            // 2: paput.account.v1.AccountEvent
-	(*AccountCreated)(nil),          // 3: paput.account.v1.AccountCreated
-	(*AccountInvited)(nil),          // 4: paput.account.v1.AccountInvited
-	(*AccountActivated)(nil),        // 5: paput.account.v1.AccountActivated
-	(*AccountPasswordRehashed)(nil), // 6: paput.account.v1.AccountPasswordRehashed
-	(*SessionEvent)(nil),            // 7: paput.account.v1.SessionEvent
-	(*SessionSignedIn)(nil),         // 8: paput.account.v1.SessionSignedIn
-	(*SessionSignInFailed)(nil),     // 9: paput.account.v1.SessionSignInFailed
-	(*SessionContinued)(nil),        // 10: paput.account.v1.SessionContinued
-	(*SessionSignedOut)(nil),        // 11: paput.account.v1.SessionSignedOut
-	(*timestamppb.Timestamp)(nil),   // 12: google.protobuf.Timestamp
+	(ErasureMethod)(0),              // 1: paput.account.v1.ErasureMethod
+	(SignOutReason)(0),              // 2: paput.account.v1.SignOutReason
+	(*AccountEvent)(nil),            // 3: paput.account.v1.AccountEvent
+	(*AccountCreated)(nil),          // 4: paput.account.v1.AccountCreated
+	(*AccountInvited)(nil),          // 5: paput.account.v1.AccountInvited
+	(*AccountActivated)(nil),        // 6: paput.account.v1.AccountActivated
+	(*AccountPasswordRehashed)(nil), // 7: paput.account.v1.AccountPasswordRehashed
+	(*AccountErased)(nil),           // 8: paput.account.v1.AccountErased
+	(*AccountContentRemoved)(nil),   // 9: paput.account.v1.AccountContentRemoved
+	(*SessionEvent)(nil),            // 10: paput.account.v1.SessionEvent
+	(*SessionSignedIn)(nil),         // 11: paput.account.v1.SessionSignedIn
+	(*SessionSignInFailed)(nil),     // 12: paput.account.v1.SessionSignInFailed
+	(*SessionContinued)(nil),        // 13: paput.account.v1.SessionContinued
+	(*SessionSignedOut)(nil),        // 14: paput.account.v1.SessionSignedOut
+	(*timestamppb.Timestamp)(nil),   // 15: google.protobuf.Timestamp
 }
 var file_paput_account_v1_account_events_proto_depIdxs = []int32{
-	3,  // 0: paput.account.v1.AccountEvent.created:type_name -> paput.account.v1.AccountCreated
-	4,  // 1: paput.account.v1.AccountEvent.invited:type_name -> paput.account.v1.AccountInvited
-	5,  // 2: paput.account.v1.AccountEvent.activated:type_name -> paput.account.v1.AccountActivated
-	6,  // 3: paput.account.v1.AccountEvent.password_rehashed:type_name -> paput.account.v1.AccountPasswordRehashed
-	12, // 4: paput.account.v1.AccountInvited.expire_time:type_name -> google.protobuf.Timestamp
-	0,  // 5: paput.account.v1.AccountActivated.method:type_name -> paput.account.v1.ActivationMethod
-	8,  // 6: paput.account.v1.SessionEvent.signed_in:type_name -> paput.account.v1.SessionSignedIn
-	9,  // 7: paput.account.v1.SessionEvent.sign_in_failed:type_name -> paput.account.v1.SessionSignInFailed
-	10, // 8: paput.account.v1.SessionEvent.continued:type_name -> paput.account.v1.SessionContinued
-	11, // 9: paput.account.v1.SessionEvent.signed_out:type_name -> paput.account.v1.SessionSignedOut
-	1,  // 10: paput.account.v1.SessionSignedOut.reason:type_name -> paput.account.v1.SignOutReason
-	11, // [11:11] is the sub-list for method output_type
-	11, // [11:11] is the sub-list for method input_type
-	11, // [11:11] is the sub-list for extension type_name
-	11, // [11:11] is the sub-list for extension extendee
-	0,  // [0:11] is the sub-list for field type_name
+	4,  // 0: paput.account.v1.AccountEvent.created:type_name -> paput.account.v1.AccountCreated
+	5,  // 1: paput.account.v1.AccountEvent.invited:type_name -> paput.account.v1.AccountInvited
+	6,  // 2: paput.account.v1.AccountEvent.activated:type_name -> paput.account.v1.AccountActivated
+	7,  // 3: paput.account.v1.AccountEvent.password_rehashed:type_name -> paput.account.v1.AccountPasswordRehashed
+	8,  // 4: paput.account.v1.AccountEvent.erased:type_name -> paput.account.v1.AccountErased
+	9,  // 5: paput.account.v1.AccountEvent.content_removed:type_name -> paput.account.v1.AccountContentRemoved
+	15, // 6: paput.account.v1.AccountInvited.expire_time:type_name -> google.protobuf.Timestamp
+	0,  // 7: paput.account.v1.AccountActivated.method:type_name -> paput.account.v1.ActivationMethod
+	1,  // 8: paput.account.v1.AccountErased.method:type_name -> paput.account.v1.ErasureMethod
+	11, // 9: paput.account.v1.SessionEvent.signed_in:type_name -> paput.account.v1.SessionSignedIn
+	12, // 10: paput.account.v1.SessionEvent.sign_in_failed:type_name -> paput.account.v1.SessionSignInFailed
+	13, // 11: paput.account.v1.SessionEvent.continued:type_name -> paput.account.v1.SessionContinued
+	14, // 12: paput.account.v1.SessionEvent.signed_out:type_name -> paput.account.v1.SessionSignedOut
+	2,  // 13: paput.account.v1.SessionSignedOut.reason:type_name -> paput.account.v1.SignOutReason
+	14, // [14:14] is the sub-list for method output_type
+	14, // [14:14] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_paput_account_v1_account_events_proto_init() }
@@ -903,8 +1094,10 @@ func file_paput_account_v1_account_events_proto_init() {
 		(*AccountEvent_Invited)(nil),
 		(*AccountEvent_Activated)(nil),
 		(*AccountEvent_PasswordRehashed)(nil),
+		(*AccountEvent_Erased)(nil),
+		(*AccountEvent_ContentRemoved)(nil),
 	}
-	file_paput_account_v1_account_events_proto_msgTypes[5].OneofWrappers = []any{
+	file_paput_account_v1_account_events_proto_msgTypes[7].OneofWrappers = []any{
 		(*SessionEvent_SignedIn)(nil),
 		(*SessionEvent_SignInFailed)(nil),
 		(*SessionEvent_Continued)(nil),
@@ -915,8 +1108,8 @@ func file_paput_account_v1_account_events_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_account_v1_account_events_proto_rawDesc), len(file_paput_account_v1_account_events_proto_rawDesc)),
-			NumEnums:      2,
-			NumMessages:   10,
+			NumEnums:      3,
+			NumMessages:   12,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -171,6 +171,181 @@ func (x *GetAccountResponse) GetAccount() *Account {
 	return nil
 }
 
+// EraseAccountRequest confirms that the account is to be erased.
+type EraseAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account's e-mail address, which stands for "yes, this one".
+	Email         string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseAccountRequest) Reset() {
+	*x = EraseAccountRequest{}
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseAccountRequest) ProtoMessage() {}
+
+func (x *EraseAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseAccountRequest.ProtoReflect.Descriptor instead.
+func (*EraseAccountRequest) Descriptor() ([]byte, []int) {
+	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *EraseAccountRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+// EraseAccountResponse says that the account is erased.
+type EraseAccountResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *EraseAccountResponse) Reset() {
+	*x = EraseAccountResponse{}
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *EraseAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*EraseAccountResponse) ProtoMessage() {}
+
+func (x *EraseAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use EraseAccountResponse.ProtoReflect.Descriptor instead.
+func (*EraseAccountResponse) Descriptor() ([]byte, []int) {
+	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{4}
+}
+
+// AccountAdminServiceEraseAccountRequest names the account to erase.
+type AccountAdminServiceEraseAccountRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its e-mail address.
+	Email         string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountAdminServiceEraseAccountRequest) Reset() {
+	*x = AccountAdminServiceEraseAccountRequest{}
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountAdminServiceEraseAccountRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountAdminServiceEraseAccountRequest) ProtoMessage() {}
+
+func (x *AccountAdminServiceEraseAccountRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountAdminServiceEraseAccountRequest.ProtoReflect.Descriptor instead.
+func (*AccountAdminServiceEraseAccountRequest) Descriptor() ([]byte, []int) {
+	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *AccountAdminServiceEraseAccountRequest) GetEmail() string {
+	if x != nil {
+		return x.Email
+	}
+	return ""
+}
+
+// AccountAdminServiceEraseAccountResponse says that the account is erased.
+type AccountAdminServiceEraseAccountResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The account that was.
+	AccountId     string `protobuf:"bytes,1,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *AccountAdminServiceEraseAccountResponse) Reset() {
+	*x = AccountAdminServiceEraseAccountResponse{}
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *AccountAdminServiceEraseAccountResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*AccountAdminServiceEraseAccountResponse) ProtoMessage() {}
+
+func (x *AccountAdminServiceEraseAccountResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use AccountAdminServiceEraseAccountResponse.ProtoReflect.Descriptor instead.
+func (*AccountAdminServiceEraseAccountResponse) Descriptor() ([]byte, []int) {
+	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *AccountAdminServiceEraseAccountResponse) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
+	}
+	return ""
+}
+
 // CreateAccountRequest describes the account to create.
 type CreateAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -184,7 +359,7 @@ type CreateAccountRequest struct {
 
 func (x *CreateAccountRequest) Reset() {
 	*x = CreateAccountRequest{}
-	mi := &file_paput_account_v1_account_service_proto_msgTypes[3]
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -196,7 +371,7 @@ func (x *CreateAccountRequest) String() string {
 func (*CreateAccountRequest) ProtoMessage() {}
 
 func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_account_v1_account_service_proto_msgTypes[3]
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -209,7 +384,7 @@ func (x *CreateAccountRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountRequest.ProtoReflect.Descriptor instead.
 func (*CreateAccountRequest) Descriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{3}
+	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *CreateAccountRequest) GetEmail() string {
@@ -239,7 +414,7 @@ type CreateAccountResponse struct {
 
 func (x *CreateAccountResponse) Reset() {
 	*x = CreateAccountResponse{}
-	mi := &file_paput_account_v1_account_service_proto_msgTypes[4]
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -251,7 +426,7 @@ func (x *CreateAccountResponse) String() string {
 func (*CreateAccountResponse) ProtoMessage() {}
 
 func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_account_v1_account_service_proto_msgTypes[4]
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -264,7 +439,7 @@ func (x *CreateAccountResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateAccountResponse.ProtoReflect.Descriptor instead.
 func (*CreateAccountResponse) Descriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{4}
+	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CreateAccountResponse) GetAccount() *Account {
@@ -290,7 +465,7 @@ type ListAccountsRequest struct {
 
 func (x *ListAccountsRequest) Reset() {
 	*x = ListAccountsRequest{}
-	mi := &file_paput_account_v1_account_service_proto_msgTypes[5]
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -302,7 +477,7 @@ func (x *ListAccountsRequest) String() string {
 func (*ListAccountsRequest) ProtoMessage() {}
 
 func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_account_v1_account_service_proto_msgTypes[5]
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -315,7 +490,7 @@ func (x *ListAccountsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsRequest.ProtoReflect.Descriptor instead.
 func (*ListAccountsRequest) Descriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{5}
+	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{9}
 }
 
 // ListAccountsResponse has all accounts.
@@ -329,7 +504,7 @@ type ListAccountsResponse struct {
 
 func (x *ListAccountsResponse) Reset() {
 	*x = ListAccountsResponse{}
-	mi := &file_paput_account_v1_account_service_proto_msgTypes[6]
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -341,7 +516,7 @@ func (x *ListAccountsResponse) String() string {
 func (*ListAccountsResponse) ProtoMessage() {}
 
 func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_account_v1_account_service_proto_msgTypes[6]
+	mi := &file_paput_account_v1_account_service_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -354,7 +529,7 @@ func (x *ListAccountsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListAccountsResponse.ProtoReflect.Descriptor instead.
 func (*ListAccountsResponse) Descriptor() ([]byte, []int) {
-	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{6}
+	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ListAccountsResponse) GetAccounts() []*Account {
@@ -375,7 +550,15 @@ const file_paput_account_v1_account_service_proto_rawDesc = "" +
 	"\x06active\x18\x03 \x01(\bR\x06active\"\x13\n" +
 	"\x11GetAccountRequest\"I\n" +
 	"\x12GetAccountResponse\x123\n" +
-	"\aaccount\x18\x01 \x01(\v2\x19.paput.account.v1.AccountR\aaccount\"b\n" +
+	"\aaccount\x18\x01 \x01(\v2\x19.paput.account.v1.AccountR\aaccount\"9\n" +
+	"\x13EraseAccountRequest\x12\"\n" +
+	"\x05email\x18\x01 \x01(\tB\f\xb2\xbb\x18\x05\x10\x01\x18\xfe\x01\x80\x01\x01R\x05email\"\x16\n" +
+	"\x14EraseAccountResponse\"L\n" +
+	"&AccountAdminServiceEraseAccountRequest\x12\"\n" +
+	"\x05email\x18\x01 \x01(\tB\f\xb2\xbb\x18\x05\x10\x01\x18\xfe\x01\x80\x01\x01R\x05email\"H\n" +
+	"'AccountAdminServiceEraseAccountResponse\x12\x1d\n" +
+	"\n" +
+	"account_id\x18\x01 \x01(\tR\taccountId\"b\n" +
 	"\x14CreateAccountRequest\x12\"\n" +
 	"\x05email\x18\x01 \x01(\tB\f\xb2\xbb\x18\x05\x10\x01\x18\xfe\x01\x80\x01\x01R\x05email\x12&\n" +
 	"\bpassword\x18\x02 \x01(\tB\n" +
@@ -385,14 +568,18 @@ const file_paput_account_v1_account_service_proto_rawDesc = "" +
 	"\x0einvitation_url\x18\x02 \x01(\tB\x03\x80\x01\x01R\rinvitationUrl\"\x15\n" +
 	"\x13ListAccountsRequest\"M\n" +
 	"\x14ListAccountsResponse\x125\n" +
-	"\baccounts\x18\x01 \x03(\v2\x19.paput.account.v1.AccountR\baccounts2~\n" +
+	"\baccounts\x18\x01 \x03(\v2\x19.paput.account.v1.AccountR\baccounts2\xf2\x01\n" +
 	"\x0eAccountService\x12l\n" +
 	"\n" +
 	"GetAccount\x12#.paput.account.v1.GetAccountRequest\x1a$.paput.account.v1.GetAccountResponse\"\x13\xaa\xbb\x18\f\n" +
 	"\n" +
-	"paput.read\x90\x02\x012\xf5\x01\n" +
+	"paput.read\x90\x02\x01\x12r\n" +
+	"\fEraseAccount\x12%.paput.account.v1.EraseAccountRequest\x1a&.paput.account.v1.EraseAccountResponse\"\x13\xaa\xbb\x18\x0f\n" +
+	"\rpaput.account2\x89\x03\n" +
 	"\x13AccountAdminService\x12n\n" +
 	"\rCreateAccount\x12&.paput.account.v1.CreateAccountRequest\x1a'.paput.account.v1.CreateAccountResponse\"\f\xaa\xbb\x18\b\n" +
+	"\x06public\x12\x91\x01\n" +
+	"\fEraseAccount\x128.paput.account.v1.AccountAdminServiceEraseAccountRequest\x1a9.paput.account.v1.AccountAdminServiceEraseAccountResponse\"\f\xaa\xbb\x18\b\n" +
 	"\x06public\x12n\n" +
 	"\fListAccounts\x12%.paput.account.v1.ListAccountsRequest\x1a&.paput.account.v1.ListAccountsResponse\"\x0f\xaa\xbb\x18\b\n" +
 	"\x06public\x90\x02\x01B\xca\x01\n" +
@@ -410,31 +597,39 @@ func file_paput_account_v1_account_service_proto_rawDescGZIP() []byte {
 	return file_paput_account_v1_account_service_proto_rawDescData
 }
 
-var file_paput_account_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 7)
+var file_paput_account_v1_account_service_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_paput_account_v1_account_service_proto_goTypes = []any{
-	(*Account)(nil),               // 0: paput.account.v1.Account
-	(*GetAccountRequest)(nil),     // 1: paput.account.v1.GetAccountRequest
-	(*GetAccountResponse)(nil),    // 2: paput.account.v1.GetAccountResponse
-	(*CreateAccountRequest)(nil),  // 3: paput.account.v1.CreateAccountRequest
-	(*CreateAccountResponse)(nil), // 4: paput.account.v1.CreateAccountResponse
-	(*ListAccountsRequest)(nil),   // 5: paput.account.v1.ListAccountsRequest
-	(*ListAccountsResponse)(nil),  // 6: paput.account.v1.ListAccountsResponse
+	(*Account)(nil),                                 // 0: paput.account.v1.Account
+	(*GetAccountRequest)(nil),                       // 1: paput.account.v1.GetAccountRequest
+	(*GetAccountResponse)(nil),                      // 2: paput.account.v1.GetAccountResponse
+	(*EraseAccountRequest)(nil),                     // 3: paput.account.v1.EraseAccountRequest
+	(*EraseAccountResponse)(nil),                    // 4: paput.account.v1.EraseAccountResponse
+	(*AccountAdminServiceEraseAccountRequest)(nil),  // 5: paput.account.v1.AccountAdminServiceEraseAccountRequest
+	(*AccountAdminServiceEraseAccountResponse)(nil), // 6: paput.account.v1.AccountAdminServiceEraseAccountResponse
+	(*CreateAccountRequest)(nil),                    // 7: paput.account.v1.CreateAccountRequest
+	(*CreateAccountResponse)(nil),                   // 8: paput.account.v1.CreateAccountResponse
+	(*ListAccountsRequest)(nil),                     // 9: paput.account.v1.ListAccountsRequest
+	(*ListAccountsResponse)(nil),                    // 10: paput.account.v1.ListAccountsResponse
 }
 var file_paput_account_v1_account_service_proto_depIdxs = []int32{
-	0, // 0: paput.account.v1.GetAccountResponse.account:type_name -> paput.account.v1.Account
-	0, // 1: paput.account.v1.CreateAccountResponse.account:type_name -> paput.account.v1.Account
-	0, // 2: paput.account.v1.ListAccountsResponse.accounts:type_name -> paput.account.v1.Account
-	1, // 3: paput.account.v1.AccountService.GetAccount:input_type -> paput.account.v1.GetAccountRequest
-	3, // 4: paput.account.v1.AccountAdminService.CreateAccount:input_type -> paput.account.v1.CreateAccountRequest
-	5, // 5: paput.account.v1.AccountAdminService.ListAccounts:input_type -> paput.account.v1.ListAccountsRequest
-	2, // 6: paput.account.v1.AccountService.GetAccount:output_type -> paput.account.v1.GetAccountResponse
-	4, // 7: paput.account.v1.AccountAdminService.CreateAccount:output_type -> paput.account.v1.CreateAccountResponse
-	6, // 8: paput.account.v1.AccountAdminService.ListAccounts:output_type -> paput.account.v1.ListAccountsResponse
-	6, // [6:9] is the sub-list for method output_type
-	3, // [3:6] is the sub-list for method input_type
-	3, // [3:3] is the sub-list for extension type_name
-	3, // [3:3] is the sub-list for extension extendee
-	0, // [0:3] is the sub-list for field type_name
+	0,  // 0: paput.account.v1.GetAccountResponse.account:type_name -> paput.account.v1.Account
+	0,  // 1: paput.account.v1.CreateAccountResponse.account:type_name -> paput.account.v1.Account
+	0,  // 2: paput.account.v1.ListAccountsResponse.accounts:type_name -> paput.account.v1.Account
+	1,  // 3: paput.account.v1.AccountService.GetAccount:input_type -> paput.account.v1.GetAccountRequest
+	3,  // 4: paput.account.v1.AccountService.EraseAccount:input_type -> paput.account.v1.EraseAccountRequest
+	7,  // 5: paput.account.v1.AccountAdminService.CreateAccount:input_type -> paput.account.v1.CreateAccountRequest
+	5,  // 6: paput.account.v1.AccountAdminService.EraseAccount:input_type -> paput.account.v1.AccountAdminServiceEraseAccountRequest
+	9,  // 7: paput.account.v1.AccountAdminService.ListAccounts:input_type -> paput.account.v1.ListAccountsRequest
+	2,  // 8: paput.account.v1.AccountService.GetAccount:output_type -> paput.account.v1.GetAccountResponse
+	4,  // 9: paput.account.v1.AccountService.EraseAccount:output_type -> paput.account.v1.EraseAccountResponse
+	8,  // 10: paput.account.v1.AccountAdminService.CreateAccount:output_type -> paput.account.v1.CreateAccountResponse
+	6,  // 11: paput.account.v1.AccountAdminService.EraseAccount:output_type -> paput.account.v1.AccountAdminServiceEraseAccountResponse
+	10, // 12: paput.account.v1.AccountAdminService.ListAccounts:output_type -> paput.account.v1.ListAccountsResponse
+	8,  // [8:13] is the sub-list for method output_type
+	3,  // [3:8] is the sub-list for method input_type
+	3,  // [3:3] is the sub-list for extension type_name
+	3,  // [3:3] is the sub-list for extension extendee
+	0,  // [0:3] is the sub-list for field type_name
 }
 
 func init() { file_paput_account_v1_account_service_proto_init() }
@@ -448,7 +643,7 @@ func file_paput_account_v1_account_service_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_account_v1_account_service_proto_rawDesc), len(file_paput_account_v1_account_service_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   7,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   2,
 		},

@@ -150,6 +150,8 @@ const (
 	RevokeReason_REVOKE_REASON_CLIENT_EXPIRED RevokeReason = 5
 	// An administrator removed the client.
 	RevokeReason_REVOKE_REASON_CLIENT_REMOVED RevokeReason = 6
+	// The account was erased.
+	RevokeReason_REVOKE_REASON_ACCOUNT_ERASED RevokeReason = 7
 )
 
 // Enum value maps for RevokeReason.
@@ -162,6 +164,7 @@ var (
 		4: "REVOKE_REASON_CLIENT_DELETED",
 		5: "REVOKE_REASON_CLIENT_EXPIRED",
 		6: "REVOKE_REASON_CLIENT_REMOVED",
+		7: "REVOKE_REASON_ACCOUNT_ERASED",
 	}
 	RevokeReason_value = map[string]int32{
 		"REVOKE_REASON_UNSPECIFIED":    0,
@@ -171,6 +174,7 @@ var (
 		"REVOKE_REASON_CLIENT_DELETED": 4,
 		"REVOKE_REASON_CLIENT_EXPIRED": 5,
 		"REVOKE_REASON_CLIENT_REMOVED": 6,
+		"REVOKE_REASON_ACCOUNT_ERASED": 7,
 	}
 )
 
@@ -2226,7 +2230,7 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\x18CODE_REFUSAL_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14CODE_REFUSAL_EXPIRED\x10\x01\x12\x1d\n" +
 	"\x19CODE_REFUSAL_REDIRECT_URI\x10\x02\x12\x19\n" +
-	"\x15CODE_REFUSAL_VERIFIER\x10\x03*\xf0\x01\n" +
+	"\x15CODE_REFUSAL_VERIFIER\x10\x03*\x92\x02\n" +
 	"\fRevokeReason\x12\x1d\n" +
 	"\x19REVOKE_REASON_UNSPECIFIED\x10\x00\x12\x18\n" +
 	"\x14REVOKE_REASON_CLIENT\x10\x01\x12\x1f\n" +
@@ -2234,7 +2238,8 @@ const file_paput_oauth_v1_oauth_events_proto_rawDesc = "" +
 	"\x1cREVOKE_REASON_REFRESH_REUSED\x10\x03\x12 \n" +
 	"\x1cREVOKE_REASON_CLIENT_DELETED\x10\x04\x12 \n" +
 	"\x1cREVOKE_REASON_CLIENT_EXPIRED\x10\x05\x12 \n" +
-	"\x1cREVOKE_REASON_CLIENT_REMOVED\x10\x06B\xb9\x01\n" +
+	"\x1cREVOKE_REASON_CLIENT_REMOVED\x10\x06\x12 \n" +
+	"\x1cREVOKE_REASON_ACCOUNT_ERASED\x10\aB\xb9\x01\n" +
 	"\x12com.paput.oauth.v1B\x10OauthEventsProtoP\x01Z7github.com/paput/paput/proto/gen/paput/oauth/v1;oauthv1\xa2\x02\x03POX\xaa\x02\x0ePaput.Oauth.V1\xca\x02\x0ePaput\\Oauth\\V1\xe2\x02\x1aPaput\\Oauth\\V1\\GPBMetadata\xea\x02\x10Paput::Oauth::V1b\x06proto3"
 
 var (

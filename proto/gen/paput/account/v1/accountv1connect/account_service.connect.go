@@ -29,9 +29,15 @@ const (
 const (
 	// AccountServiceGetAccountProcedure is the procedure name of the AccountService's GetAccount RPC.
 	AccountServiceGetAccountProcedure = "/paput.account.v1.AccountService/GetAccount"
+	// AccountServiceEraseAccountProcedure is the procedure name of the AccountService's EraseAccount
+	// RPC.
+	AccountServiceEraseAccountProcedure = "/paput.account.v1.AccountService/EraseAccount"
 	// AccountAdminServiceCreateAccountProcedure is the procedure name of the AccountAdminService's
 	// CreateAccount RPC.
 	AccountAdminServiceCreateAccountProcedure = "/paput.account.v1.AccountAdminService/CreateAccount"
+	// AccountAdminServiceEraseAccountProcedure is the procedure name of the AccountAdminService's
+	// EraseAccount RPC.
+	AccountAdminServiceEraseAccountProcedure = "/paput.account.v1.AccountAdminService/EraseAccount"
 	// AccountAdminServiceListAccountsProcedure is the procedure name of the AccountAdminService's
 	// ListAccounts RPC.
 	AccountAdminServiceListAccountsProcedure = "/paput.account.v1.AccountAdminService/ListAccounts"
@@ -46,12 +52,25 @@ var (
 			IdempotencyLevel: connect.IdempotencyNoSideEffects,
 		}
 	})
+	accountServiceEraseAccountSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_paput_account_v1_account_service_proto.Services().ByName("AccountService").Methods().ByName("EraseAccount"),
+			Procedure:  AccountServiceEraseAccountProcedure,
+		}
+	})
 )
 
 // AccountServiceClient is a client for the paput.account.v1.AccountService service.
 type AccountServiceClient interface {
 	// GetAccount returns the caller's own account.
 	GetAccount(context.Context, *v1.GetAccountRequest) (*v1.GetAccountResponse, error)
+	// EraseAccount erases the caller's own account for good, with all that it has: nobody can bring it back. When it returns,
+	// every session and every app is signed out, nothing of the account can be read, its public memos among it, and the
+	// e-mail address is free. The content is removed from the server's files within minutes. It is no tool.
+	//
+	// Errors: invalid_argument when email is not the account's; permission_denied to a service.
+	EraseAccount(context.Context, *v1.EraseAccountRequest) (*v1.EraseAccountResponse, error)
 }
 
 // NewAccountServiceClient constructs a client for the paput.account.v1.AccountService service.
@@ -64,6 +83,12 @@ func NewAccountServiceClient(client *connect.Client) AccountServiceClient {
 type AccountServiceHandler interface {
 	// GetAccount returns the caller's own account.
 	GetAccount(context.Context, *v1.GetAccountRequest) (*v1.GetAccountResponse, error)
+	// EraseAccount erases the caller's own account for good, with all that it has: nobody can bring it back. When it returns,
+	// every session and every app is signed out, nothing of the account can be read, its public memos among it, and the
+	// e-mail address is free. The content is removed from the server's files within minutes. It is no tool.
+	//
+	// Errors: invalid_argument when email is not the account's; permission_denied to a service.
+	EraseAccount(context.Context, *v1.EraseAccountRequest) (*v1.EraseAccountResponse, error)
 }
 
 // RegisterAccountServiceHandler registers svc as the paput.account.v1.AccountService implementation
@@ -72,6 +97,7 @@ func RegisterAccountServiceHandler(server *connect.Server, svc AccountServiceHan
 	adapter := accountServiceHandler{svc: svc}
 	server.Register(
 		connect.Method{Spec: accountServiceGetAccountSpec(), Handler: adapter.getAccount},
+		connect.Method{Spec: accountServiceEraseAccountSpec(), Handler: adapter.eraseAccount},
 	)
 }
 
@@ -82,6 +108,10 @@ func (UnimplementedAccountServiceHandler) GetAccount(context.Context, *v1.GetAcc
 	return nil, connect.NewError(connect.CodeUnimplemented, "paput.account.v1.AccountService.GetAccount is not implemented")
 }
 
+func (UnimplementedAccountServiceHandler) EraseAccount(context.Context, *v1.EraseAccountRequest) (*v1.EraseAccountResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.account.v1.AccountService.EraseAccount is not implemented")
+}
+
 type accountServiceClient struct {
 	client *connect.Client
 }
@@ -89,6 +119,14 @@ type accountServiceClient struct {
 func (c *accountServiceClient) GetAccount(ctx context.Context, req *v1.GetAccountRequest) (*v1.GetAccountResponse, error) {
 	var res v1.GetAccountResponse
 	if err := c.client.CallUnary(ctx, accountServiceGetAccountSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *accountServiceClient) EraseAccount(ctx context.Context, req *v1.EraseAccountRequest) (*v1.EraseAccountResponse, error) {
+	var res v1.EraseAccountResponse
+	if err := c.client.CallUnary(ctx, accountServiceEraseAccountSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -108,12 +146,31 @@ func (h accountServiceHandler) getAccount(ctx context.Context, _ connect.Spec, s
 	return stream.Send(res)
 }
 
+func (h accountServiceHandler) eraseAccount(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.EraseAccountRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.EraseAccount(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
 var (
 	accountAdminServiceCreateAccountSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType: connect.StreamTypeUnary,
 			Schema:     v1.File_paput_account_v1_account_service_proto.Services().ByName("AccountAdminService").Methods().ByName("CreateAccount"),
 			Procedure:  AccountAdminServiceCreateAccountProcedure,
+		}
+	})
+	accountAdminServiceEraseAccountSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType: connect.StreamTypeUnary,
+			Schema:     v1.File_paput_account_v1_account_service_proto.Services().ByName("AccountAdminService").Methods().ByName("EraseAccount"),
+			Procedure:  AccountAdminServiceEraseAccountProcedure,
 		}
 	})
 	accountAdminServiceListAccountsSpec = sync.OnceValue(func() connect.Spec {
@@ -133,6 +190,10 @@ type AccountAdminServiceClient interface {
 	//
 	// Errors: already_exists when the e-mail address has an account with a password; invalid_argument.
 	CreateAccount(context.Context, *v1.CreateAccountRequest) (*v1.CreateAccountResponse, error)
+	// EraseAccount erases an account for good, as AccountService.EraseAccount does.
+	//
+	// Errors: not_found when no account has the e-mail address.
+	EraseAccount(context.Context, *v1.AccountAdminServiceEraseAccountRequest) (*v1.AccountAdminServiceEraseAccountResponse, error)
 	// ListAccounts lists the accounts in the order they were created.
 	ListAccounts(context.Context, *v1.ListAccountsRequest) (*v1.ListAccountsResponse, error)
 }
@@ -151,6 +212,10 @@ type AccountAdminServiceHandler interface {
 	//
 	// Errors: already_exists when the e-mail address has an account with a password; invalid_argument.
 	CreateAccount(context.Context, *v1.CreateAccountRequest) (*v1.CreateAccountResponse, error)
+	// EraseAccount erases an account for good, as AccountService.EraseAccount does.
+	//
+	// Errors: not_found when no account has the e-mail address.
+	EraseAccount(context.Context, *v1.AccountAdminServiceEraseAccountRequest) (*v1.AccountAdminServiceEraseAccountResponse, error)
 	// ListAccounts lists the accounts in the order they were created.
 	ListAccounts(context.Context, *v1.ListAccountsRequest) (*v1.ListAccountsResponse, error)
 }
@@ -161,6 +226,7 @@ func RegisterAccountAdminServiceHandler(server *connect.Server, svc AccountAdmin
 	adapter := accountAdminServiceHandler{svc: svc}
 	server.Register(
 		connect.Method{Spec: accountAdminServiceCreateAccountSpec(), Handler: adapter.createAccount},
+		connect.Method{Spec: accountAdminServiceEraseAccountSpec(), Handler: adapter.eraseAccount},
 		connect.Method{Spec: accountAdminServiceListAccountsSpec(), Handler: adapter.listAccounts},
 	)
 }
@@ -170,6 +236,10 @@ type UnimplementedAccountAdminServiceHandler struct{}
 
 func (UnimplementedAccountAdminServiceHandler) CreateAccount(context.Context, *v1.CreateAccountRequest) (*v1.CreateAccountResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "paput.account.v1.AccountAdminService.CreateAccount is not implemented")
+}
+
+func (UnimplementedAccountAdminServiceHandler) EraseAccount(context.Context, *v1.AccountAdminServiceEraseAccountRequest) (*v1.AccountAdminServiceEraseAccountResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.account.v1.AccountAdminService.EraseAccount is not implemented")
 }
 
 func (UnimplementedAccountAdminServiceHandler) ListAccounts(context.Context, *v1.ListAccountsRequest) (*v1.ListAccountsResponse, error) {
@@ -183,6 +253,14 @@ type accountAdminServiceClient struct {
 func (c *accountAdminServiceClient) CreateAccount(ctx context.Context, req *v1.CreateAccountRequest) (*v1.CreateAccountResponse, error) {
 	var res v1.CreateAccountResponse
 	if err := c.client.CallUnary(ctx, accountAdminServiceCreateAccountSpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *accountAdminServiceClient) EraseAccount(ctx context.Context, req *v1.AccountAdminServiceEraseAccountRequest) (*v1.AccountAdminServiceEraseAccountResponse, error) {
+	var res v1.AccountAdminServiceEraseAccountResponse
+	if err := c.client.CallUnary(ctx, accountAdminServiceEraseAccountSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -204,6 +282,18 @@ func (h accountAdminServiceHandler) createAccount(ctx context.Context, _ connect
 		return err
 	}
 	res, err := h.svc.CreateAccount(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h accountAdminServiceHandler) eraseAccount(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.AccountAdminServiceEraseAccountRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.EraseAccount(ctx, &req)
 	if err != nil {
 		return err
 	}
