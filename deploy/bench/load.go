@@ -20,11 +20,13 @@ type figure struct {
 	cpu       time.Duration // of the server, per operation
 }
 
-func (f figure) print(name string, callers int, fsync, echo float64) {
+// print prints a row, and how many times each of some other rates its own is; nothing for 0.
+func (f figure) print(name string, callers int, bases ...float64) {
 	fmt.Printf("%-22s %7d %9.0f %8.2f %8.2f %10.0f", name, callers, f.perSecond,
 		f.p50.Seconds()*1e3, f.p99.Seconds()*1e3, f.cpu.Seconds()*1e6)
-	printRatio(f.perSecond, fsync)
-	printRatio(f.perSecond, echo)
+	for _, base := range bases {
+		printRatio(f.perSecond, base)
+	}
 	fmt.Println()
 }
 

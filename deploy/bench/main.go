@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"time"
 )
 
@@ -17,6 +18,9 @@ var callers = []int{1, 16, 64}
 func main() {
 	duration := flag.Duration("duration", 3*time.Second, "how long to measure each figure")
 	bin := flag.String("bin", "bin", "directory of the binaries")
+	parts := flag.String("parts", "calls,memos", "what to measure: calls (each thing that the server does), memos (search among many memos)")
+	memos := flag.Int("memos", 100_000, "how many memos the one account has that is searched")
+	each := flag.Int("each", 100, "how many memos each of a thousand accounts has; 1000 takes a quarter of an hour and 8 GB")
 	echo := flag.Bool("echo", false, "be the echo server")
 	flag.Parse()
 	if *echo {
@@ -25,19 +29,37 @@ func main() {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	if err := run(ctx, *bin, *duration); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+	for part := range strings.SplitSeq(*parts, ",") {
+		var err error
+		switch part {
+		case "calls":
+			err = inDirectory(func(dir string) error { return run(ctx, *bin, dir, *duration) })
+		case "memos":
+			err = inDirectory(func(dir string) error { return oneAccount(ctx, *bin, dir, *duration, *memos) })
+			if err == nil {
+				err = inDirectory(func(dir string) error { return manyAccounts(ctx, *bin, dir, *duration, *each) })
+			}
+		default:
+			err = fmt.Errorf("-parts: there is no part %q", part)
+		}
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
 	}
 }
 
-func run(ctx context.Context, bin string, duration time.Duration) error {
-	dir, err := os.MkdirTemp(".", ".bench-") // on the disk that is measured, not on a tmpfs
+// inDirectory calls fn with an empty directory on the disk that is measured, not on a tmpfs.
+func inDirectory(fn func(dir string) error) error {
+	dir, err := os.MkdirTemp(".", ".bench-")
 	if err != nil {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
+	return fn(dir)
+}
 
+func run(ctx context.Context, bin, dir string, duration time.Duration) error {
 	paputd, err := startPaputd(ctx, bin, dir)
 	if err != nil {
 		return err

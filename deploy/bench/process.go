@@ -27,6 +27,9 @@ const clockTicks = 100
 // process is a server that is measured from outside.
 type process struct {
 	cmd     *exec.Cmd
+	bin     string // the directory of the binaries
+	listen  string
+	nats    string
 	url     string
 	started time.Duration // until the first 200
 	data    string
@@ -47,22 +50,11 @@ func startPaputd(ctx context.Context, bin, dir string) (*process, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := filepath.Join(dir, "data")
-	cmd := exec.CommandContext(ctx, filepath.Join(bin, "paputd"), "serve", "--data", data, "--listen", address, "--nats-listen", events, "--calls-per-second", "0")
-	// A line for each log-in would bury the figures.
-	if cmd.Stderr, err = os.Create(filepath.Join(dir, "paputd.log")); err != nil {
+	p := &process{bin: bin, data: filepath.Join(dir, "data"), listen: address, nats: events}
+	p.url = "http://localhost:" + address[strings.LastIndex(address, ":")+1:]
+	if err := p.serve(ctx); err != nil {
 		return nil, err
 	}
-	begin := time.Now()
-	if err := cmd.Start(); err != nil {
-		return nil, fmt.Errorf("start paputd: %w; run make build first", err)
-	}
-	p := &process{cmd: cmd, data: data, url: "http://localhost:" + address[strings.LastIndex(address, ":")+1:]}
-	if err := waitFor(ctx, "http://"+address+"/readyz"); err != nil {
-		p.stop()
-		return nil, err
-	}
-	p.started = time.Since(begin)
 	if err := p.addPeople(ctx, bin); err != nil {
 		p.stop()
 		return nil, err
@@ -81,6 +73,25 @@ func startPaputd(ctx context.Context, bin, dir string) (*process, error) {
 		return nil, err
 	}
 	return p, nil
+}
+
+// serve starts the server, for the first time or again, and waits until it is ready.
+func (p *process) serve(ctx context.Context) (err error) {
+	p.cmd = exec.CommandContext(ctx, filepath.Join(p.bin, "paputd"), "serve", "--data", p.data, "--listen", p.listen, "--nats-listen", p.nats, "--calls-per-second", "0")
+	// A line for each log-in would bury the figures.
+	if p.cmd.Stderr, err = os.OpenFile(filepath.Join(filepath.Dir(p.data), "paputd.log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600); err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := p.cmd.Start(); err != nil {
+		return fmt.Errorf("start paputd: %w; run make build first", err)
+	}
+	if err := waitFor(ctx, "http://"+p.listen+"/readyz"); err != nil {
+		p.stop()
+		return err
+	}
+	p.started = time.Since(begin)
+	return nil
 }
 
 const password = "correct horse battery"
