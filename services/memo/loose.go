@@ -147,26 +147,33 @@ func clueWeight(a, b glyph) float64 {
 
 func isHiragana(g glyph) bool { return !g.katakana && g.r >= 0x3041 && g.r <= 0x3096 }
 
-// inflections are the forms in which an English word is likely to be written besides its own.
+// inflections are the forms in which an English word is likely to be written besides its own. Each costs a search about as
+// much as a word, so a form that is itself an inflection gets those of its stems and no further ending.
 func inflections(word string) []string {
 	const least = 3
 	if len(word) < least || strings.ContainsFunc(word, func(r rune) bool { return r < 'a' || r > 'z' }) {
 		return nil
 	}
-	stems := []string{word}
+	var stems []string
 	for _, ending := range []struct{ cut, add string }{{"ies", "y"}, {"ied", "y"}, {"es", ""}, {"s", ""}, {"ed", ""}, {"ed", "e"}, {"ing", ""}, {"ing", "e"}} {
 		if stem, ok := strings.CutSuffix(word, ending.cut); ok && len(stem) >= least {
 			stems = append(stems, stem+ending.add)
 		}
 	}
+	if len(stems) == 0 {
+		stems = []string{word}
+	}
 	var out []string
 	for _, stem := range stems {
-		out = append(out, stem, stem+"s", stem+"ed", stem+"ing")
-		if base, ok := strings.CutSuffix(stem, "e"); ok {
-			out = append(out, base+"ing", stem+"d")
-		}
-		if base, ok := strings.CutSuffix(stem, "y"); ok {
-			out = append(out, base+"ies", base+"ied")
+		base, hasE := strings.CutSuffix(stem, "e")
+		root, hasY := strings.CutSuffix(stem, "y")
+		switch {
+		case hasE:
+			out = append(out, stem, stem+"s", stem+"d", base+"ing")
+		case hasY && !strings.ContainsAny(root[len(root)-1:], "aeiou"):
+			out = append(out, stem, stem+"ing", root+"ies", root+"ied")
+		default:
+			out = append(out, stem, stem+"s", stem+"ed", stem+"ing")
 		}
 	}
 	return slices.DeleteFunc(unique(out), func(s string) bool { return s == word })
@@ -219,7 +226,7 @@ func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidat
 	best := slices.SortedFunc(maps.Keys(share), func(a, b int64) int {
 		return cmp.Or(cmp.Compare(share[b], share[a]), cmp.Compare(b, a))
 	})
-	best = best[:min(len(best), 2*maxLoose)]
+	best = best[:min(len(best), maxLoose+maxLoose/5)]
 	finds, err := s.finds(best)
 	if err != nil {
 		return nil, err

@@ -16,6 +16,9 @@ import (
 // ranked ones, newest first.
 const maxCandidates = 100
 
+// maxShown is how many clues a snippet is chosen by.
+const maxShown = 8
+
 // maxCounted is where a word is common enough for its exact number not to matter.
 const maxCounted = 200
 
@@ -302,7 +305,7 @@ func (s search) entries(page []candidate) ([]*memov1.MemoEntry, error) {
 	for _, r := range rows {
 		byN[r.n] = r
 	}
-	strict, loose, plain := snippets{terms: s.terms}, snippets{terms: s.clues}, snippets{}
+	strict, loose, plain := snippets{terms: s.terms}, snippets{terms: s.clues[:min(len(s.clues), maxShown)]}, snippets{}
 	var out []*memov1.MemoEntry
 	for _, c := range page {
 		r := byN[c.n]
