@@ -34,23 +34,30 @@ const (
 	pairClue     = 1.0 // two kanji or two katakana
 	mixedClue    = 0.5 // one of them with hiragana: an inflection, or the end of a word with a particle
 	hiraganaClue = 0.1
-	kanjiClue    = 0.3 // a kanji by itself: 切 and 戻 are what 切戻し and 切り戻す have in common
-	usualPairs   = 1   // of a katakana word; those of a longer one weigh less each, but more together
-	shareClue    = 0.5 // of the weight of a joined word or an identifier, for each of its parts
+	kanjiClue    = 0.3  // a kanji by itself: 切 and 戻 are what 切戻し and 切り戻す have in common
+	usualPairs   = 1    // of a katakana word; those of a longer one weigh less each, but more together
+	functionClue = 0.05 // a word of grammar
+	shareClue    = 0.5  // of the weight of a joined word or an identifier, for each of its parts
 )
 
-// leastShare is the part of a query's weight that a memo must have. A query of few clues needs more: with little to go by,
-// half of it says little.
-func leastShare(clues int) float64 {
+// leastShare is the part of a query's weight that one of the account's memos must have. A query of few words needs more: with
+// little to go by, half of it says little. So does an account of few memos, which do not show which clues say little.
+func leastShare(said, memos int) float64 {
 	const few = 3
-	if clues <= few {
-		return 0.5
+	unsure := 1 / (1 + float64(memos)/10)
+	if said <= few {
+		return 0.5 + 0.15*unsure
 	}
-	return 0.15
+	return 0.15 + 0.1*unsure
 }
 
-// cluesOf gives the clues of a query as terms of their own.
-func cluesOf(query string) []term {
+// background is how many memos with none of the clues are imagined beside those of the account. Without them a clue that its
+// only memo has would count for next to nothing, and one that it lacks for all the more.
+const background = 20
+
+// cluesOf gives the clues of a query as terms of their own, without words of grammar unless it has no others, and how many
+// there are with them: whoever asks in whole sentences says more than the words that are looked for.
+func cluesOf(query string) (clues []term, said int) {
 	var out []term
 	text := pieces(normalise(query))
 	for i, p := range text {
@@ -72,14 +79,22 @@ func cluesOf(query string) []term {
 		}
 	}
 	out = uniqueTerms(out)
+	said = len(out)
+	if content := slices.DeleteFunc(slices.Clone(out), func(t term) bool { return t.weight == functionClue }); len(content) > 0 {
+		out = content
+	}
 	slices.SortStableFunc(out, func(a, b term) int { return cmp.Compare(b.weight, a.weight) })
-	return out[:min(len(out), maxClues)]
+	return out[:min(len(out), maxClues)], said
 }
 
 // wordClues gives those of a word, which may be a part of a longer one as in net/http.
 func wordClues(p piece, isPart bool) []term {
 	whole := wordTerm([]piece{p})
 	whole.weight = wordClue
+	if isFunctionWord(p.word()) {
+		whole.weight = functionClue
+		return []term{whole}
+	}
 	if isPart {
 		whole.weight *= shareClue
 	}
@@ -147,6 +162,22 @@ func clueWeight(a, b glyph) float64 {
 
 func isHiragana(g glyph) bool { return !g.katakana && g.r >= 0x3041 && g.r <= 0x3096 }
 
+// isFunctionWord says whether a word makes up sentences and says nothing of what they are about.
+func isFunctionWord(word string) bool {
+	switch word {
+	case "a", "an", "the", "this", "that", "these", "those", "here", "there",
+		"i", "me", "my", "we", "us", "our", "you", "your", "he", "she", "it", "its", "they", "them", "their",
+		"am", "is", "are", "was", "were", "be", "been", "being", "do", "does", "did", "done", "has", "have", "had",
+		"can", "could", "shall", "should", "will", "would", "may", "might", "must",
+		"how", "what", "when", "where", "which", "who", "whom", "whose", "why",
+		"and", "or", "but", "nor", "not", "no", "if", "then", "than", "so", "because", "while",
+		"some", "any", "all", "each", "every", "more", "most", "other", "same", "such", "new", "very", "also", "just", "only",
+		"of", "to", "in", "on", "at", "by", "for", "from", "with", "without", "into", "onto", "about", "as", "after", "before", "between", "during":
+		return true
+	}
+	return false
+}
+
 // inflections are the forms in which an English word is likely to be written besides its own. Each costs a search about as
 // much as a word, so a form that is itself an inflection gets those of its stems and no further ending.
 func inflections(word string) []string {
@@ -189,7 +220,7 @@ func (s search) exhausted() bool {
 	for _, c := range s.clues[1:] {
 		rest += c.weight
 	}
-	return rest < leastShare(len(s.clues))*(s.clues[0].weight+rest)
+	return rest < leastShare(s.said, maxMemos)*(s.clues[0].weight+rest)
 }
 
 // loose gives the memos that have a part of the query and are none of those given, best first, with scores below ceiling.
@@ -211,7 +242,7 @@ func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidat
 			return nil, err
 		}
 		n := float64(len(found))
-		clues[i].weight *= math.Log(1 + (float64(total)-n+0.5)/(n+0.5))
+		clues[i].weight *= math.Log(1 + (float64(total+background)-n+0.5)/(n+0.5))
 		sum += clues[i].weight
 		for _, memo := range found {
 			has[memo] = append(has[memo], i)
@@ -221,7 +252,7 @@ func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidat
 	for _, c := range given {
 		delete(share, c.n)
 	}
-	least := leastShare(len(clues)) * sum
+	least := leastShare(s.said, total) * sum
 	maps.DeleteFunc(share, func(_ int64, w float64) bool { return w < least })
 	best := slices.SortedFunc(maps.Keys(share), func(a, b int64) int {
 		return cmp.Or(cmp.Compare(share[b], share[a]), cmp.Compare(b, a))

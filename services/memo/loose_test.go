@@ -25,18 +25,21 @@ func TestClues(t *testing.T) {
 		{"redirect_uri", "redirect_uri 2.00, redirect 1.00, uri 1.00"},
 		{"net/http", "net http 2.00, net 1.00, http 1.00"},
 		{"🚀 x", "🚀 2.00, x 2.00"},
+		{"why did the retries stop", "retries 2.00, stop 2.00"},
+		{"to be or not to be", "to 0.05, be 0.05, or 0.05, not 0.05"},
 	}
 	for _, tt := range tests {
 		var got []string
-		for _, c := range cluesOf(tt.query) {
+		clues, _ := cluesOf(tt.query)
+		for _, c := range clues {
 			got = append(got, fmt.Sprintf("%s %.2f", strings.Join(c.phrases[0], " "), c.weight))
 		}
 		if s := strings.Join(got, ", "); s != tt.want {
 			t.Errorf("clues of %q: got %s, want %s", tt.query, s, tt.want)
 		}
 	}
-	if got := len(cluesOf(strings.Repeat("認証基盤移行検証更新削除作成確認変更実装対応処理接続管理権限公開秘密署名", 2))); got != maxClues {
-		t.Errorf("a long query: got %d clues, want %d", got, maxClues)
+	if got, _ := cluesOf(strings.Repeat("認証基盤移行検証更新削除作成確認変更実装対応処理接続管理権限公開秘密署名", 2)); len(got) != maxClues {
+		t.Errorf("a long query: got %d clues, want %d", len(got), maxClues)
 	}
 }
 

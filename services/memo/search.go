@@ -65,7 +65,7 @@ func (s *Service) search(ctx context.Context, caller rpc.Caller, req *memov1.Sea
 		if search.query = req.GetQuery(); strings.TrimSpace(search.query) != "" {
 			search.asks = true
 			search.terms = parseQuery(search.query)
-			search.clues = cluesOf(search.query)
+			search.clues, search.said = cluesOf(search.query)
 		}
 		res, err = search.run()
 		if err == nil && len(res.GetEntries()) == 0 && search.after == nil {
@@ -125,6 +125,7 @@ type search struct {
 	asks  bool
 	terms []term
 	clues []term
+	said  int // see cluesOf
 	// waiting are the account's memos that are not in the text index yet.
 	waiting []find
 	list    []byte
