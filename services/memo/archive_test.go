@@ -383,6 +383,38 @@ func TestExportWhileWriting(t *testing.T) {
 		t.Errorf("the note has %d memos, want %d without %s", len(memoIDs), len(ids)-1, ids[100])
 	}
 
+	// So is one that is purged between a page of ids and its turn: its earlier records then say nothing any more.
+	live, err := w.ExportAccount(bearing(t.Context(), "alice:client_a:paput.account"), &memov1.ExportAccountRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer live.Close()
+	if _, err := live.Receive(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.DeleteMemos(as(t, "alice"), &memov1.DeleteMemosRequest{Ids: ids[50:51]}); err != nil {
+		t.Fatal(err)
+	}
+	w.clock.advance(trashTime)
+	if err := w.service.Purge(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for {
+		res, err := live.Receive()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := res.GetRecord().GetMemo(); m != nil && (m.GetId() == ids[50] || m.GetTitle() == "") {
+			t.Errorf("got %v, which was purged", m)
+		}
+		if slices.Contains(res.GetRecord().GetNote().GetMemoIds(), ids[50]) {
+			t.Errorf("the note names %s, which was purged", ids[50])
+		}
+	}
+
 	_, err = receive(w.ExportAccount(bearing(t.Context(), "bob:client_a:paput.account"), &memov1.ExportAccountRequest{Cursor: first.GetCursor()}))
 	wantCode(t, err, connect.CodeInvalidArgument, "the cursor is not one that this account's export gave out")
 	for _, scope := range []string{"paput.read", "paput.write", "paput.publish", "paput.audit"} {

@@ -2,7 +2,6 @@ package memo
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -67,10 +66,11 @@ func (e *export) give(r *memov1.ArchiveRecord) error {
 	return e.send(&memov1.ExportAccountResponse{Record: r, Cursor: e.at.token()})
 }
 
-// known are the records of a stream that the export tells of.
-func (e *export) known(stream string) ([]eventlog.Record, error) {
+// known are the records of a stream that the export tells of. There are none when what the stream is of has ended since: what
+// it said is then gone from its earlier records too.
+func (e *export) known(stream string, ended func(all []eventlog.Record) bool) ([]eventlog.Record, error) {
 	records, err := e.log.Read(e.ctx, stream)
-	if err != nil {
+	if err != nil || ended(records) {
 		return nil, err
 	}
 	for i, r := range records {
@@ -134,14 +134,11 @@ func (e *export) memo(p place) error {
 	if p.id == e.at.ID {
 		done = e.at.Revision
 	}
-	records, err := e.known(stream(p.id))
+	records, err := e.known(stream(p.id), func(all []eventlog.Record) bool { return fold(p.id, all).purged })
 	if err != nil {
 		return err
 	}
 	e.at.Time, e.at.ID = p.createTime, p.id
-	if _, err := owned(e.caller, fold(p.id, records)); errors.Is(err, ErrNotFound) {
-		records = nil // it was created later, or purged just now
-	}
 	for _, m := range archiveMemo(p.id, records) {
 		if e.at.Revision = int64(m.GetRevision()); e.at.Revision <= done {
 			continue
@@ -162,13 +159,13 @@ func (e *export) notes() (more bool, err error) {
 		return false, err
 	}
 	for _, p := range page {
-		records, err := e.known(noteStream(p.id))
+		records, err := e.known(noteStream(p.id), func(all []eventlog.Record) bool { return foldNote(p.id, all).deleted })
 		if err != nil {
 			return false, err
 		}
 		e.at.Time, e.at.ID = p.createTime, p.id
 		note := foldNote(p.id, records)
-		if note.revision == 0 || note.deleted {
+		if note.revision == 0 {
 			continue
 		}
 		kept, err := e.kept(note.memoIDs)
@@ -213,7 +210,7 @@ func (e *export) candidates() (more bool, err error) {
 		return false, err
 	}
 	for _, p := range page {
-		records, err := e.known(queueStream(p.id))
+		records, err := e.known(queueStream(p.id), func(all []eventlog.Record) bool { return foldQueued(p.id, all).status == statusPurged })
 		if err != nil {
 			return false, err
 		}

@@ -81,7 +81,8 @@ func (i *importing) owns(kind, id string, records []eventlog.Record) bool {
 		s := foldNote(id, records)
 		return s.accountID == i.caller.AccountID && !s.deleted
 	default:
-		return foldQueued(id, records).accountID == i.caller.AccountID
+		q := foldQueued(id, records)
+		return q.accountID == i.caller.AccountID && q.status != statusPurged
 	}
 }
 

@@ -1,7 +1,6 @@
 package memo
 
 import (
-	"cmp"
 	"time"
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
@@ -26,11 +25,10 @@ func tell(r eventlog.Record) told {
 	if from == nil {
 		return told{event: e, at: r.Time}
 	}
-	t := told{at: from.GetTime().AsTime(), event: &memov1.MemoEvent{
-		AccountId: e.GetAccountId(),
-		ClientId:  cmp.Or(from.GetClientId(), e.GetClientId()),
-		GrantId:   cmp.Or(from.GetGrantId(), e.GetGrantId()),
-	}}
+	t := told{at: from.GetTime().AsTime(), event: &memov1.MemoEvent{AccountId: e.GetAccountId(), ClientId: from.GetClientId(), GrantId: from.GetGrantId()}}
+	if from.GetClientId() == "" {
+		t.event.ClientId, t.event.GrantId = e.GetClientId(), e.GetGrantId()
+	}
 	switch what := from.GetRevision().(type) {
 	case *memov1.MemoImported_Created:
 		t.event.Event = &memov1.MemoEvent_Created{Created: what.Created}
