@@ -114,9 +114,6 @@ func (a *archive) readManifest() error {
 	if err := d.Decode(&a.manifest); err != nil {
 		return damaged("%s: %s", manifestName, clean(strings.TrimPrefix(err.Error(), "json: ")))
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return damaged("something follows the manifest in %s", manifestName)
-	}
 	return nil
 }
 

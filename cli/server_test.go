@@ -61,8 +61,12 @@ type server struct {
 	revocations   int
 	calls         int
 	memos         []*memov1.Memo
-	pass          connect.Code                           // what the next memo RPC fails with
-	loses         int                                    // how many refreshes go unanswered, as when the line is cut
+	pass          connect.Code // what the next memo RPC fails with
+	loses         int          // how many refreshes go unanswered, as when the line is cut
+	archive       []*memov1.ArchiveRecord
+	cuts          []int // after how many records the next exports break off; -1 before the first
+	exports       []string
+	imported      []*memov1.ImportAccountRequest
 	losesAnswers  int                                    // how many memo RPCs are carried out and go unanswered
 	keys          map[string]string                      // idempotency keys of memo RPCs, by procedure
 	kept          map[string]*memov1.CreateMemosResponse // answers by idempotency key
