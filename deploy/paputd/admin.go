@@ -143,7 +143,7 @@ It works while the server runs and while it does not.`,
 }
 
 func accountEraseCommand(cfg *config, log *slog.Logger) *cobra.Command {
-	var email string
+	var email, id string
 	var yes bool
 	cmd := &cobra.Command{
 		Use:   "erase --email ADDRESS",
@@ -153,26 +153,27 @@ everywhere, its apps lose their access, its public memos are gone and its e-mail
 removed from the files of the server, which takes minutes for an account with very many memos; the audit stream says
 account.content_removed when it is done. Copies that were made with paputd backup are not touched.
 
-It asks for the address again, unless --yes says that it need not. It works while the server runs and while it does not.`,
+It asks for the address again, unless --yes says that it need not. After a restore, name accounts that were erased before by
+the id that the audit stream has, with --id. It works while the server runs and while it does not.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := cfg.findData(); err != nil {
 				return err
 			}
 			if !yes {
-				fmt.Fprintf(cmd.ErrOrStderr(), "This erases the account and everything it has, for good. Type its e-mail address again to go on: ")
+				fmt.Fprintf(cmd.ErrOrStderr(), "This erases the account and everything it has, for good. Type %s again to go on: ", email+id)
 				line, err := bufio.NewReader(cmd.InOrStdin()).ReadString('\n')
 				if err != nil && !errors.Is(err, io.EOF) {
 					return fmt.Errorf("read the address: %w", err)
 				}
-				if !strings.EqualFold(strings.TrimSpace(line), strings.TrimSpace(email)) {
-					return errors.New("that is another address: nothing was erased")
+				if !strings.EqualFold(strings.TrimSpace(line), strings.TrimSpace(email+id)) {
+					return errors.New("that is another account: nothing was erased")
 				}
 			}
 			return administer(cmd.Context(), *cfg, log, func(ctx context.Context, server *connect.Client) error {
-				res, err := accountv1connect.NewAccountAdminServiceClient(server).EraseAccount(ctx, &accountv1.AccountAdminServiceEraseAccountRequest{Email: email})
+				res, err := accountv1connect.NewAccountAdminServiceClient(server).EraseAccount(ctx, &accountv1.AccountAdminServiceEraseAccountRequest{Email: email, AccountId: id})
 				if connect.CodeOf(err) == connect.CodeNotFound {
-					return fmt.Errorf("no account has the address %s; paputd account list shows them all", email)
+					return fmt.Errorf("there is no account %s; paputd account list shows them all", email+id)
 				}
 				if err != nil {
 					return plainError(err)
@@ -183,8 +184,10 @@ It asks for the address again, unless --yes says that it need not. It works whil
 		},
 	}
 	cmd.Flags().StringVar(&email, "email", "", "the owner's e-mail address")
+	cmd.Flags().StringVar(&id, "id", "", "the account's id, in place of the address")
 	cmd.Flags().BoolVar(&yes, "yes", false, "do not ask for the address again")
-	_ = cmd.MarkFlagRequired("email")
+	cmd.MarkFlagsOneRequired("email", "id")
+	cmd.MarkFlagsMutuallyExclusive("email", "id")
 	return cmd
 }
 

@@ -51,7 +51,7 @@ Each flag has a twin in the environment: --public-url is PAPUT_PUBLIC_URL.`,
 	accounts := accountCommand(&cfg, quiet)
 	keys := keyCommand(&cfg, quiet)
 	cfg.addDataFlag(keys.PersistentFlags())
-	root.AddCommand(serveCommand(logs), accounts, clientCommand(&cfg, quiet), keys, rebuildCommand(), versionCommand())
+	root.AddCommand(serveCommand(logs), accounts, clientCommand(&cfg, quiet), keys, rebuildCommand(), backupCommand(), restoreCommand(), versionCommand())
 	return root
 }
 

@@ -45,6 +45,8 @@ var (
 	ErrOtherEmail = errors.New("email is not the e-mail address of this account: nothing was erased")
 	// ErrService is returned to a service that wants to erase the account that it acts for.
 	ErrService = errors.New("only a person who is signed in erases the account, and whoever runs the server")
+	// ErrWhichAccount is returned when an account is named in two ways or in none.
+	ErrWhichAccount = errors.New("name the account by its e-mail address or by its id")
 	// ErrEmail is returned for what is no e-mail address.
 	ErrEmail = errors.New("email is not a valid e-mail address: write it like name@example.com, at most 254 characters")
 	// ErrPasswordText is returned for a password that is not UTF-8.
@@ -78,7 +80,7 @@ func Codes(err error) (connect.Code, bool) {
 		return connect.CodePermissionDenied, true
 	case errors.Is(err, ErrBusy):
 		return connect.CodeUnavailable, true
-	case errors.Is(err, ErrEmail), errors.Is(err, ErrOtherEmail), errors.Is(err, ErrPasswordText), errors.Is(err, ErrPasswordShort),
+	case errors.Is(err, ErrEmail), errors.Is(err, ErrOtherEmail), errors.Is(err, ErrWhichAccount), errors.Is(err, ErrPasswordText), errors.Is(err, ErrPasswordShort),
 		errors.Is(err, ErrPasswordLong), errors.Is(err, ErrPasswordEmail), errors.Is(err, ErrPasswordCommon):
 		return connect.CodeInvalidArgument, true
 	default:

@@ -47,11 +47,18 @@ func (s *Service) EraseAccount(ctx context.Context, req *accountv1.EraseAccountR
 	return &accountv1.EraseAccountResponse{}, nil
 }
 
-// EraseAccount erases the account with an e-mail address.
+// EraseAccount erases the account with an e-mail address or an id.
 func (a admin) EraseAccount(ctx context.Context, req *accountv1.AccountAdminServiceEraseAccountRequest) (*accountv1.AccountAdminServiceEraseAccountResponse, error) {
 	var erased string
+	where, value := `email_key = ?`, emailKey(req.GetEmail())
+	if req.GetAccountId() != "" {
+		where, value = `id = ?`, req.GetAccountId()
+	}
+	if (req.GetEmail() == "") == (req.GetAccountId() == "") {
+		return nil, ErrWhichAccount
+	}
 	err := a.s.erase(ctx, accountv1.ErasureMethod_ERASURE_METHOD_ADMIN, func(tx *eventlog.Tx) (id string, err error) {
-		found, err := scanAccount(tx.QueryRow(selectAccount+`email_key = ?`, emailKey(req.GetEmail())))
+		found, err := scanAccount(tx.QueryRow(selectAccount+where, value))
 		erased = found.id
 		return found.id, err
 	})

@@ -162,14 +162,20 @@ func TestEraseByAdmin(t *testing.T) {
 	s.addAccount("ada@example.com")
 	s.invite("bob@example.com")
 	s.addAccount("cy@example.com")
-	for _, email := range []string{"ADA@example.com", "bob@example.com"} {
-		res, err := s.service.Admin().EraseAccount(t.Context(), &accountv1.AccountAdminServiceEraseAccountRequest{Email: email})
+	dee := s.addAccount("dee@example.com")
+	for _, req := range []*accountv1.AccountAdminServiceEraseAccountRequest{{Email: "ADA@example.com"}, {Email: "bob@example.com"}, {AccountId: dee.GetId()}} {
+		res, err := s.service.Admin().EraseAccount(t.Context(), req)
 		if err != nil || res.GetAccountId() == "" {
 			t.Fatal(res, err)
 		}
 	}
 	if _, err := s.service.Admin().EraseAccount(t.Context(), &accountv1.AccountAdminServiceEraseAccountRequest{Email: "ada@example.com"}); !errors.Is(err, ErrNotFound) {
 		t.Errorf("erased twice: got %v, want ErrNotFound", err)
+	}
+	for _, req := range []*accountv1.AccountAdminServiceEraseAccountRequest{{}, {Email: "cy@example.com", AccountId: "acct_1"}} {
+		if _, err := s.service.Admin().EraseAccount(t.Context(), req); !errors.Is(err, ErrWhichAccount) {
+			t.Errorf("%v: got %v, want ErrWhichAccount", req, err)
+		}
 	}
 	list, err := s.service.Admin().ListAccounts(t.Context(), &accountv1.ListAccountsRequest{})
 	if err != nil || len(list.GetAccounts()) != 1 {
@@ -178,7 +184,7 @@ func TestEraseByAdmin(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() { done <- s.service.Run(ctx) }()
-	for deadline := time.Now().Add(20 * time.Second); strings.Count(strings.Join(s.events(), " "), "content_removed") < 2; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(20 * time.Second); strings.Count(strings.Join(s.events(), " "), "content_removed") < 3; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("the events are %v", s.events())
 		}

@@ -131,7 +131,10 @@ func (b *Backend) open(ctx context.Context, path, synchronous string) error {
 // pool opens connections that keep their prepared statements.
 func pool(path, mode string, pragmas ...string) (*sql.DB, error) {
 	query := url.Values{"mode": {mode}, "_pragma": pragmas}
-	u := url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()}
+	return open(url.URL{Scheme: "file", OmitHost: true, Path: path, RawQuery: query.Encode()})
+}
+
+func open(u url.URL) (*sql.DB, error) {
 	c, err := modernc.NewConnector(u.String())
 	if err != nil {
 		return nil, err

@@ -254,11 +254,13 @@ func (*EraseAccountResponse) Descriptor() ([]byte, []int) {
 	return file_paput_account_v1_account_service_proto_rawDescGZIP(), []int{4}
 }
 
-// AccountAdminServiceEraseAccountRequest names the account to erase.
+// AccountAdminServiceEraseAccountRequest names the account to erase, in one of two ways.
 type AccountAdminServiceEraseAccountRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Its e-mail address.
-	Email         string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	Email string `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
+	// Its id, as in the audit stream.
+	AccountId     string `protobuf:"bytes,2,opt,name=account_id,json=accountId,proto3" json:"account_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -296,6 +298,13 @@ func (*AccountAdminServiceEraseAccountRequest) Descriptor() ([]byte, []int) {
 func (x *AccountAdminServiceEraseAccountRequest) GetEmail() string {
 	if x != nil {
 		return x.Email
+	}
+	return ""
+}
+
+func (x *AccountAdminServiceEraseAccountRequest) GetAccountId() string {
+	if x != nil {
+		return x.AccountId
 	}
 	return ""
 }
@@ -553,9 +562,12 @@ const file_paput_account_v1_account_service_proto_rawDesc = "" +
 	"\aaccount\x18\x01 \x01(\v2\x19.paput.account.v1.AccountR\aaccount\"9\n" +
 	"\x13EraseAccountRequest\x12\"\n" +
 	"\x05email\x18\x01 \x01(\tB\f\xb2\xbb\x18\x05\x10\x01\x18\xfe\x01\x80\x01\x01R\x05email\"\x16\n" +
-	"\x14EraseAccountResponse\"L\n" +
-	"&AccountAdminServiceEraseAccountRequest\x12\"\n" +
-	"\x05email\x18\x01 \x01(\tB\f\xb2\xbb\x18\x05\x10\x01\x18\xfe\x01\x80\x01\x01R\x05email\"H\n" +
+	"\x14EraseAccountResponse\"q\n" +
+	"&AccountAdminServiceEraseAccountRequest\x12 \n" +
+	"\x05email\x18\x01 \x01(\tB\n" +
+	"\xb2\xbb\x18\x03\x18\xfe\x01\x80\x01\x01R\x05email\x12%\n" +
+	"\n" +
+	"account_id\x18\x02 \x01(\tB\x06\xb2\xbb\x18\x02\x18dR\taccountId\"H\n" +
 	"'AccountAdminServiceEraseAccountResponse\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\"b\n" +

@@ -192,7 +192,7 @@ type AccountAdminServiceClient interface {
 	CreateAccount(context.Context, *v1.CreateAccountRequest) (*v1.CreateAccountResponse, error)
 	// EraseAccount erases an account for good, as AccountService.EraseAccount does.
 	//
-	// Errors: not_found when no account has the e-mail address.
+	// Errors: not_found when there is no such account; invalid_argument unless it is named in one way.
 	EraseAccount(context.Context, *v1.AccountAdminServiceEraseAccountRequest) (*v1.AccountAdminServiceEraseAccountResponse, error)
 	// ListAccounts lists the accounts in the order they were created.
 	ListAccounts(context.Context, *v1.ListAccountsRequest) (*v1.ListAccountsResponse, error)
@@ -214,7 +214,7 @@ type AccountAdminServiceHandler interface {
 	CreateAccount(context.Context, *v1.CreateAccountRequest) (*v1.CreateAccountResponse, error)
 	// EraseAccount erases an account for good, as AccountService.EraseAccount does.
 	//
-	// Errors: not_found when no account has the e-mail address.
+	// Errors: not_found when there is no such account; invalid_argument unless it is named in one way.
 	EraseAccount(context.Context, *v1.AccountAdminServiceEraseAccountRequest) (*v1.AccountAdminServiceEraseAccountResponse, error)
 	// ListAccounts lists the accounts in the order they were created.
 	ListAccounts(context.Context, *v1.ListAccountsRequest) (*v1.ListAccountsResponse, error)
