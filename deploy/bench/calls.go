@@ -121,20 +121,24 @@ func createCalls(_ context.Context, p *process, n int) ([]func(context.Context) 
 	}), nil
 }
 
-// logIns is how many grants share the refreshes of all callers, at least: one grant may be refreshed only so often.
-const logIns = 64
+// grants is how many grants share the refreshes of all callers: one grant may be refreshed a thousand times at once, and
+// once a second.
+const grants = 256
 
 // refreshCalls gives each caller grants of its own, by turns, whose refresh token each call exchanges for the next.
 func refreshCalls(ctx context.Context, p *process, n int) ([]func(context.Context) error, error) {
 	calls := make([]func(context.Context) error, n)
 	for i := range calls {
 		var tokens []string
-		for range max(1, logIns/n) {
-			token, err := p.visitor(i).Grant(ctx, p.token.ClientID, p.url, "paput.read")
+		person := p.visitor(i)
+		for len(tokens) < grants/n {
+			token, err := person.Grant(ctx, p.token.ClientID, p.url, "paput.read")
 			if err != nil {
 				return nil, err
 			}
-			tokens = append(tokens, token.Refresh)
+			if tokens = append(tokens, token.Refresh); len(tokens)%(perAddress/2) == 0 {
+				person.From(p.addresses.next())
+			}
 		}
 		turn := 0
 		calls[i] = func(ctx context.Context) error {
