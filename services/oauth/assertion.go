@@ -127,7 +127,7 @@ func (a presentedAssertion) fault(clientID string, audiences []string, now time.
 	latest := now.Add(assertionLife + assertionSkew)
 	foreign := func(s string) bool { return !slices.Contains(audiences, s) }
 	switch {
-	case a.subject == "" || a.issuer != a.subject:
+	case a.issuer != a.subject:
 		return "iss and sub must both be the client id"
 	case clientID != "" && clientID != a.subject:
 		return "client_id is not the assertion's sub"
@@ -147,17 +147,13 @@ func (a presentedAssertion) fault(clientID string, audiences []string, now time.
 	return ""
 }
 
-// signedBy says whether one of the keys made the signature, with an algorithm that the key is for.
+// signedBy says whether one of the keys, which are fitting ones, made the signature.
 func (a presentedAssertion) signedBy(keys []publicKey) bool {
-	algorithm := jose.SignatureAlgorithm(a.algorithm)
-	signed, err := jose.ParseSignedCompact(a.compact, []jose.SignatureAlgorithm{algorithm})
+	signed, err := jose.ParseSignedCompact(a.compact, []jose.SignatureAlgorithm{jose.SignatureAlgorithm(a.algorithm)})
 	if err != nil {
 		return false
 	}
 	for _, k := range keys {
-		if !slices.Contains(k.algorithms, algorithm) {
-			continue
-		}
 		if _, err := signed.Verify(k.key); err == nil {
 			return true
 		}
@@ -165,7 +161,7 @@ func (a presentedAssertion) signedBy(keys []publicKey) bool {
 	return false
 }
 
-// fitting returns those of the keys that may have signed the assertion.
+// fitting returns those of the keys that may have signed the assertion: with an algorithm that the key is for.
 func (a presentedAssertion) fitting(keys []publicKey) []publicKey {
 	return slices.DeleteFunc(slices.Clone(keys), func(k publicKey) bool {
 		return a.keyID != "" && k.id != "" && k.id != a.keyID || !slices.Contains(k.algorithms, jose.SignatureAlgorithm(a.algorithm))

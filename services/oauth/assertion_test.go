@@ -238,6 +238,8 @@ func TestAssertionRefused(t *testing.T) {
 		"unknown kid":                     signer{jose.ES256, c.private, "b"}.sign(t, none, claims()),
 		"changed claims":                  half[0] + "." + part(fmt.Sprintf(`{"iss":%q,"sub":%q,"aud":%q,"jti":"x","exp":%d}`, c.id, c.id, w.url, at(time.Minute))) + "." + half[2],
 		"crit":                            c.sign(t, map[string]any{"crit": []string{"exp"}, "exp": 1}, claims()),
+		"crit of nothing":                 c.sign(t, map[string]any{"crit": []string{}}, claims()),
+		"b64":                             c.sign(t, map[string]any{"b64": true}, claims()),
 		"access token's type":             c.sign(t, map[string]any{"typ": "at+jwt"}, claims()),
 		"DPoP proof's type":               c.sign(t, map[string]any{"typ": "dpop+jwt"}, claims()),
 		"issuer missing":                  c.sign(t, none, claims("iss", nil)),
@@ -262,6 +264,7 @@ func TestAssertionRefused(t *testing.T) {
 		"expired":                         c.sign(t, none, claims("exp", at(-30*time.Second))),
 		"for too long":                    c.sign(t, none, claims("exp", at(5*time.Minute+31*time.Second))),
 		"not yet":                         c.sign(t, none, claims("nbf", at(31*time.Second))),
+		"not before all":                  c.sign(t, none, claims("nbf", 1e300)),
 		"never":                           c.sign(t, none, claims("nbf", at(20*time.Second), "exp", at(10*time.Second))),
 		"no number before which":          c.sign(t, none, claims("nbf", "now")),
 		"made tomorrow":                   c.sign(t, none, claims("iat", at(31*time.Second))),
@@ -344,6 +347,12 @@ func TestAssertionAccepted(t *testing.T) {
 			r.wantError(t, 400, "invalid_grant", "the refresh token is unknown, expired, used or revoked")
 		})
 	}
+	for _, kind := range []string{"JWT", "application/jwt", "application/client-authentication+jwt"} {
+		t.Run(kind, func(t *testing.T) {
+			r := c.post("/token", asserted(c.refreshForm("x"), c.sign(t, map[string]any{"typ": kind}, c.claims(c.id))))
+			r.wantError(t, 400, "invalid_grant", "the refresh token is unknown, expired, used or revoked")
+		})
+	}
 }
 
 // An assertion is good once, wherever it is shown, however many show it at once.
@@ -369,6 +378,11 @@ func TestAssertionIsGoodOnce(t *testing.T) {
 	theirs["jti"] = id
 	if r := c.post("/revoke", asserted(url.Values{"token": {"x"}}, other.sign(t, map[string]any{}, theirs))); r.status != http.StatusOK {
 		t.Errorf("another client's assertion with the same id: got %d %s", r.status, r.body)
+	}
+	for _, service := range []signing{c, other} {
+		m := service.claims(service.id)
+		m["jti"] = "the same id at client_credentials"
+		service.post("/token", asserted(serviceForm(), service.sign(t, map[string]any{}, m))).tokens(t)
 	}
 	// When it is forgotten it has expired.
 	w.advance(time.Minute + 29*time.Second)
@@ -481,7 +495,7 @@ func TestKeySetRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const shape, sort = "the key set must be a JSON object with the member keys (RFC 7517, section 5)", "key 1: it is no EC key on P-256, P-384 or P-521, no RSA key and no Ed25519 key"
+	const shape, sort = "the key set must be a JSON object with the member keys (RFC 7517, section 5)", "key 1: it is no EC key on P-256, P-384 or P-521, no RSA key of 2048 to 4096 bits and no Ed25519 key"
 	const hasPrivate = "key 1: it has private parts: give the public part only, and use another key if these have been seen by anyone"
 	tests := []struct{ name, jwks, want string }{
 		{"no JSON", "x", shape},
@@ -498,9 +512,11 @@ func TestKeySetRefused(t *testing.T) {
 		{"another curve", set(key(ec, "crv", "secp256k1")), sort},
 		{"X25519", set(map[string]any{"kty": "OKP", "crv": "X25519", "x": part(strings.Repeat("x", 32))}), sort},
 		{"not on the curve", set(key(ec, "y", part(strings.Repeat("x", 32)))), sort},
-		{"small RSA", set(key(signer{jose.RS256, small, ""})), "key 1: it is an RSA key of 1024 bits: 2048 to 8192 are allowed"},
-		{"large RSA", set(map[string]any{"kty": "RSA", "e": "AQAB", "n": part(strings.Repeat("\xff", 1025))}), sort},
+		{"small RSA", set(key(signer{jose.RS256, small, ""})), "key 1: it is an RSA key of 1024 bits: 2048 to 4096 are allowed"},
+		{"large RSA", set(map[string]any{"kty": "RSA", "e": "AQAB", "n": part(strings.Repeat("\xff", 513))}), sort},
 		{"exponent of one", set(key(r, "e", "AQ")), "key 1: it is no RSA key"},
+		{"even exponent", set(key(r, "e", "AQAA")), "key 1: it is no RSA key"},
+		{"even modulus", set(map[string]any{"kty": "RSA", "e": "AQAB", "n": part(strings.Repeat("\xfe", 256))}), "key 1: it is no RSA key"},
 		{"for encryption", set(key(ec, "use", "enc")), "key 1: its use must be sig"},
 		{"another algorithm", set(key(ec, "alg", "ES384")), "key 1: its alg must be one of [ES256]"},
 		{"HMAC", set(key(r, "alg", "HS256")), "key 1: its alg must be one of [RS256 PS256]"},

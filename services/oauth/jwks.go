@@ -20,8 +20,7 @@ const (
 	maxJWKS   = 16 << 10 // bytes
 	maxKeys   = 10       // in one set
 	maxKeyID  = 255      // bytes
-	minRSA    = 2048     // bits (RFC 7518, section 3.3)
-	maxRSA    = 8192     // bits, for the time that a signature takes
+	minRSA    = 2048     // bits (RFC 7518, section 3.3); jose.MaxRSAModulusBits is the most
 	usedToSig = "sig"
 )
 
@@ -92,7 +91,7 @@ func parseKey(item []byte) (publicKey, error) {
 	}
 	body, err := json.Marshal(public)
 	if err != nil || json.Unmarshal(body, &parsed) != nil {
-		return publicKey{}, errors.New("it is no EC key on P-256, P-384 or P-521, no RSA key and no Ed25519 key")
+		return publicKey{}, errors.New("it is no EC key on P-256, P-384 or P-521, no RSA key of 2048 to 4096 bits and no Ed25519 key")
 	}
 	k := publicKey{id: text(members["kid"]), key: parsed.Key}
 	if raw, ok := members["kid"]; ok && (k.id == "" || len(k.id) > maxKeyID) {
@@ -137,8 +136,8 @@ func algorithmsOf(key crypto.PublicKey) ([]jose.SignatureAlgorithm, error) {
 			return []jose.SignatureAlgorithm{jose.ES512}, nil
 		}
 	case *rsa.PublicKey:
-		if n := key.N.BitLen(); n < minRSA || n > maxRSA {
-			return nil, fmt.Errorf("it is an RSA key of %d bits: 2048 to 8192 are allowed", n)
+		if n := key.N.BitLen(); n < minRSA {
+			return nil, fmt.Errorf("it is an RSA key of %d bits: 2048 to 4096 are allowed", n)
 		}
 		if key.N.Bit(0) == 0 || key.E < 3 || key.E%2 == 0 {
 			return nil, errors.New("it is no RSA key")
@@ -147,7 +146,7 @@ func algorithmsOf(key crypto.PublicKey) ([]jose.SignatureAlgorithm, error) {
 	case ed25519.PublicKey:
 		return []jose.SignatureAlgorithm{jose.EdDSA}, nil
 	}
-	return nil, errors.New("it is no EC key on P-256, P-384 or P-521, no RSA key and no Ed25519 key")
+	return nil, errors.New("it is no EC key on P-256, P-384 or P-521, no RSA key of 2048 to 4096 bits and no Ed25519 key")
 }
 
 // formatKeys writes a set with nothing in it that is not needed.
