@@ -178,6 +178,43 @@ func TestNoSlot(t *testing.T) {
 	})
 }
 
+// When others keep the server busy, that is what is said, and a client that was known before goes on.
+func TestNoSlotForAClient(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := &Server{documents: newDocuments(&web{}, time.Now, noScheme)}
+		for range fetchSlots {
+			s.documents.slots <- struct{}{}
+		}
+		if _, err := s.findDocument(t.Context(), documentID); !errors.Is(err, errBusy) {
+			t.Errorf("got %v, want %v", err, errBusy)
+		}
+		known := &client{id: documentID}
+		s.documents.remember(known, 0)
+		if _, err := s.findDocument(t.Context(), documentID); !errors.Is(err, errBusy) {
+			t.Errorf("where a log-in begins: got %v, want %v", err, errBusy)
+		}
+		ctx := context.WithValue(t.Context(), exchangeKey{}, &exchange{authenticating: true})
+		if c, err := s.findDocument(ctx, documentID); err != nil || c != known {
+			t.Errorf("got %v, %v, want the client as it was", c, err)
+		}
+	})
+}
+
+// A slot that becomes free too late is not used, and the site not blamed.
+func TestSlotTooLate(t *testing.T) {
+	t.Parallel()
+	w := &web{}
+	d := newDocuments(w, time.Now, noScheme)
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for range 50 { // which of the two is noticed first is left to chance
+		if _, err := d.fetch(ended, documentID, "app.example"); !errors.Is(err, errBusy) || w.hits.Load() != 0 {
+			t.Fatalf("got %v with %d fetches, want %v with none", err, w.hits.Load(), errBusy)
+		}
+	}
+}
+
 func TestErrorsAreNotRemembered(t *testing.T) {
 	t.Parallel()
 	w := &web{released: make(chan struct{}), flaw: `,"client_secret":"x"`}
