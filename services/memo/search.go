@@ -92,8 +92,14 @@ func (s *Service) read(ctx context.Context, caller rpc.Caller, req *memov1.Searc
 		if err != nil {
 			return err
 		}
-		ids := unique(req.GetIds())
-		rows, err := q.rows(selectRow+" WHERE id IN (SELECT value FROM json_each(?)) AND (account = ? OR "+isPublic+")", jsonArray(ids), account)
+		ids, rest, err := q.fitting(account, unique(req.GetIds()))
+		if err != nil {
+			return err
+		}
+		if res.RestIds = rest; len(rest) > 0 {
+			res.Hint = fmt.Sprintf("%d more did not fit into one answer; call again with rest_ids as ids", len(rest))
+		}
+		rows, err := q.rows(selectRow+" WHERE id IN (SELECT value FROM json_each(?)) AND "+readable, jsonArray(ids), account)
 		if err != nil {
 			return err
 		}
@@ -114,6 +120,42 @@ func (s *Service) read(ctx context.Context, caller rpc.Caller, req *memov1.Searc
 		}
 		return nil
 	})
+}
+
+// readable is the condition on a memo that the account, or anyone, may read.
+const readable = "(account = ? OR " + isPublic + ")"
+
+// maxRead is how many bytes of text one answer has at most. One memo always fits: it has 800 000 at most.
+const maxRead = 1 << 20
+
+// fitting parts ids into the first ones, whose memos fit into one answer, and the rest of those that exist.
+func (q querier) fitting(account int64, ids []string) (first, rest []string, err error) {
+	type sized struct {
+		id    string
+		bytes int
+	}
+	scan := func(from interface{ Scan(...any) error }) (s sized, err error) {
+		err = from.Scan(&s.id, &s.bytes)
+		return s, err
+	}
+	found, err := scanAll(q, scan, "SELECT id, octet_length(body) FROM memos WHERE id IN (SELECT value FROM json_each(?)) AND "+readable, jsonArray(ids), account)
+	if err != nil {
+		return nil, nil, err
+	}
+	bytes := make(map[string]int, len(found))
+	for _, s := range found {
+		bytes[s.id] = s.bytes
+	}
+	sum := 0
+	for _, id := range ids {
+		size, exists := bytes[id]
+		if sum += size; sum <= maxRead || !exists {
+			first = append(first, id)
+		} else {
+			rest = append(rest, id)
+		}
+	}
+	return first, rest, nil
 }
 
 // search is one search on its way.

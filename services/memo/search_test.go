@@ -123,6 +123,77 @@ func TestReadByID(t *testing.T) {
 	}
 }
 
+// TestReadInParts reads more text than one answer has.
+func TestReadInParts(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	long := strings.Repeat("長", 200_000) // 600 kB
+	ids := w.create(t, "alice", draftOf("a", long), draftOf("b", long), draftOf("c", "短い"), draftOf("d", long))
+	w.create(t, "bob", draftOf("e", ""))
+	wanted, got := append([]string{"memo_x"}, ids...), []string(nil)
+	calls := 0
+	for ; len(wanted) > 0; calls++ {
+		res, err := w.SearchMemos(as(t, "alice"), &memov1.SearchMemosRequest{Ids: wanted})
+		if err != nil || calls > 2 {
+			t.Fatalf("call %d: %v", calls, err)
+		}
+		for _, m := range res.GetMemos() {
+			got = append(got, m.GetId())
+		}
+		if calls == 0 && !slices.Equal(res.GetMissingIds(), wanted[:1]) {
+			t.Errorf("missing %v, want %v", res.GetMissingIds(), wanted[:1])
+		}
+		wanted = res.GetRestIds()
+		if (len(wanted) > 0) != strings.Contains(res.GetHint(), "rest_ids") {
+			t.Errorf("%d are left, hint %q", len(wanted), res.GetHint())
+		}
+	}
+	if !slices.Equal(got, ids) || calls != 3 { // a; b and c; d
+		t.Errorf("got %v in %d calls, want %v in 3", got, calls, ids)
+	}
+}
+
+// TestOddQueries looks for what has no words, too many or strange ones, through the whole of a search.
+func TestOddQueries(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	words := make([]string, 40)
+	for i := range words {
+		words[i] = fmt.Sprintf("w%c%c", 'a'+i/26, 'a'+i%26)
+	}
+	ids := w.create(
+		t, "alice",
+		draftOf("鍵", strings.Join(words, " ")),
+		draftOf("🚀 ロケット", "打ち上げ 👨‍👩‍👧"),
+		draftOf("cafe\u0301", "ガ"),
+	)
+	tests := []struct {
+		name, query string
+		want        []string
+	}{
+		{"one character", "鍵", ids[:1]},
+		{"one character that no memo has", "錠", nil},
+		{"forty words", strings.Join(words, " "), ids[:1]},
+		{"the most that a query may have", strings.Repeat(words[0]+" ", 125), ids[:1]},
+		{"a long run that no memo has", strings.Repeat("漢", 500), nil},
+		{"emoji", "🚀", ids[1:2]},
+		{"a family of emoji", "👨‍👩‍👧", ids[1:2]},
+		{"another emoji", "🛰", nil},
+		{"a composed mark", "café", ids[2:]},
+		{"a letter without its mark", "cafe", nil},
+		{"half-width with a mark of its own", "ｶﾞ", ids[2:]},
+		{"a mark alone", "\u0301", nil},
+		{"punctuation", "。、!?…", nil},
+		{"what FTS5 takes for syntax", `"*" NEAR( ) ^ : -`, nil},
+		{"zero bytes and controls", "\x00\x01\x7f", nil},
+	}
+	for _, tt := range tests {
+		if got := w.find(t, "alice", &memov1.SearchMemosRequest{Query: tt.query}); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.name, got, tt.want)
+		}
+	}
+}
+
 // pages follows the page tokens to the end, and calls between after every page.
 func (w *world) pages(tb testing.TB, req *memov1.SearchMemosRequest, between func()) []string {
 	tb.Helper()

@@ -622,7 +622,7 @@ type SearchMemosRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Words that the memos must contain.
 	Query string `protobuf:"bytes,1,opt,name=query,proto3" json:"query,omitempty"`
-	// Return these memos whole, in this order; no other field may be given.
+	// Return these memos whole, in this order; no other field may be given. See rest_ids for many long ones.
 	Ids []string `protobuf:"bytes,2,rep,name=ids,proto3" json:"ids,omitempty"`
 	// Only memos in all of these categories.
 	Categories []string `protobuf:"bytes,3,rep,name=categories,proto3" json:"categories,omitempty"`
@@ -784,8 +784,10 @@ type SearchMemosResponse struct {
 	NextPageToken string `protobuf:"bytes,4,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	// How the entries were found: "filter" without a query, by words ("keyword"), or by words and by meaning ("hybrid").
 	SearchMode string `protobuf:"bytes,5,opt,name=search_mode,json=searchMode,proto3" json:"search_mode,omitempty"`
-	// What to try when nothing was found; empty when something was, or there is nothing to say.
-	Hint          string `protobuf:"bytes,6,opt,name=hint,proto3" json:"hint,omitempty"`
+	// What to try when nothing was found, or what to do about the rest; empty when there is nothing to say.
+	Hint string `protobuf:"bytes,6,opt,name=hint,proto3" json:"hint,omitempty"`
+	// The ids asked for that exist and are left out, because one answer has at most a mebibyte of text: ask for them again.
+	RestIds       []string `protobuf:"bytes,7,rep,name=rest_ids,json=restIds,proto3" json:"rest_ids,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -860,6 +862,13 @@ func (x *SearchMemosResponse) GetHint() string {
 		return x.Hint
 	}
 	return ""
+}
+
+func (x *SearchMemosResponse) GetRestIds() []string {
+	if x != nil {
+		return x.RestIds
+	}
+	return nil
 }
 
 // UpdateMemoRequest changes a memo.
@@ -2310,7 +2319,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\tis_public\x18\r \x01(\bB8\xb2\xbb\x184\n" +
 	"2true: only public memos; false: only private ones.H\x00R\bisPublic\x88\x01\x01B\f\n" +
 	"\n" +
-	"_is_public\"\xf2\x01\n" +
+	"_is_public\"\x8d\x02\n" +
 	"\x13SearchMemosResponse\x122\n" +
 	"\aentries\x18\x01 \x03(\v2\x18.paput.memo.v1.MemoEntryR\aentries\x12)\n" +
 	"\x05memos\x18\x02 \x03(\v2\x13.paput.memo.v1.MemoR\x05memos\x12\x1f\n" +
@@ -2319,7 +2328,8 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x04 \x01(\tR\rnextPageToken\x12\x1f\n" +
 	"\vsearch_mode\x18\x05 \x01(\tR\n" +
 	"searchMode\x12\x12\n" +
-	"\x04hint\x18\x06 \x01(\tR\x04hint\"\x80\a\n" +
+	"\x04hint\x18\x06 \x01(\tR\x04hint\x12\x19\n" +
+	"\brest_ids\x18\a \x03(\tR\arestIds\"\x80\a\n" +
 	"\x11UpdateMemoRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
 	"\x0eThe memo's id.\x10\x01\x18@R\x02id\x12d\n" +
