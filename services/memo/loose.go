@@ -237,7 +237,16 @@ func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidat
 	has := map[int64][]int{} // which clues a memo has
 	share := map[int64]float64{}
 	for i := range clues {
-		found, err := s.postings(clues[i], pin)
+		wanted := clues[i]
+		if len(clues) == 1 && len(s.terms) == 1 { // the memos that have the word itself are given
+			wanted.phrases = slices.DeleteFunc(slices.Clone(wanted.phrases), func(p []string) bool {
+				return slices.ContainsFunc(s.terms[0].phrases, func(o []string) bool { return slices.Equal(p, o) })
+			})
+		}
+		if len(wanted.phrases) == 0 {
+			continue
+		}
+		found, err := s.postings(wanted, pin)
 		if err != nil {
 			return nil, err
 		}
