@@ -305,15 +305,15 @@ func (s search) postings(clue term, pin int64) ([]int64, error) {
 	wanted := expressionFor(s.filter.account, inText, []term{clue}, s.filter.lists())
 	var c clause
 	c.and("t.memo_text MATCH ?", wanted.fts5())
-	c.and("t.rowid <= ?", pin)
+	c.and("t.rowid >= "+lastRow+" - ?", pin)
 	from := "memo_text t"
 	if s.filter.onRows() {
-		from += " CROSS JOIN memo_finds f ON f.n = t.rowid"
+		from += " CROSS JOIN memo_finds f ON f.n = " + lastRow + " - t.rowid"
 		s.filter.rows(&c, "f")
 	}
 	// One row with all of them: to hand over a row costs many times what is in it.
 	var list sql.NullString
-	query := fmt.Sprintf("SELECT group_concat(rowid) FROM (SELECT t.rowid FROM %s WHERE %s ORDER BY t.rowid DESC LIMIT %d)", from, c.sql.String(), maxPostings)
+	query := fmt.Sprintf("SELECT group_concat(n) FROM (SELECT %s - t.rowid AS n FROM %s WHERE %s ORDER BY t.rowid LIMIT %d)", lastRow, from, c.sql.String(), maxPostings)
 	if err := s.QueryRow(query, c.args...).Scan(&list); err != nil {
 		return nil, fmt.Errorf("search memos: %w", err)
 	}

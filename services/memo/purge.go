@@ -185,7 +185,7 @@ func drop(tx *eventlog.Tx, before, after row) error {
 		return err
 	}
 	for _, query := range []string{
-		"DELETE FROM memo_waiting WHERE n = ?", "DELETE FROM memo_text WHERE rowid = ?",
+		"DELETE FROM memo_waiting WHERE n = ?", "DELETE FROM memo_text WHERE rowid = " + lastRow + " - ?",
 		"DELETE FROM memo_finds WHERE n = ?", "DELETE FROM memos WHERE n = ?",
 	} {
 		if _, err := tx.Exec(query, before.n); err != nil {

@@ -171,9 +171,9 @@ func (s search) matches(kind byte, pin int64, limit int) ([]find, error) {
 	wanted := expressionFor(s.filter.account, kind, s.terms, s.filter.lists())
 	var c clause
 	c.and("t.memo_text MATCH ?", wanted.fts5())
-	c.and("t.rowid <= ?", pin)
+	c.and("t.rowid >= "+lastRow+" - ?", pin)
 	s.filter.rows(&c, "f")
-	query := "SELECT f.n, f.length, f.folded FROM memo_text t CROSS JOIN memo_finds f ON f.n = t.rowid WHERE " + c.sql.String() + " ORDER BY t.rowid DESC LIMIT " + strconv.Itoa(limit)
+	query := "SELECT f.n, f.length, f.folded FROM memo_text t CROSS JOIN memo_finds f ON f.n = " + lastRow + " - t.rowid WHERE " + c.sql.String() + " ORDER BY t.rowid LIMIT " + strconv.Itoa(limit)
 	rows, err := s.Query(query, c.args...)
 	if err != nil {
 		return nil, fmt.Errorf("search memos: %w", err)
@@ -237,7 +237,7 @@ func (s search) weigh(pin int64, memos int) error {
 		}
 		wanted := expressionFor(s.filter.account, inText, []term{*t}, nil)
 		n := 0
-		err := s.QueryRow(fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM memo_text WHERE memo_text MATCH ? AND rowid <= ? ORDER BY rowid DESC LIMIT %d)", maxCounted),
+		err := s.QueryRow(fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM memo_text WHERE memo_text MATCH ? AND rowid >= %s - ? ORDER BY rowid LIMIT %d)", lastRow, maxCounted),
 			wanted.fts5(), pin).Scan(&n)
 		if err != nil {
 			return fmt.Errorf("search memos: %w", err)

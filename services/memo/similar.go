@@ -116,7 +116,7 @@ func overlap(a, b []string) float64 {
 func (q querier) sharing(account int64, words []string) ([]find, error) {
 	weights := map[int64]float64{}
 	for _, word := range words {
-		ns, err := scanAll(q, scanN, "SELECT rowid FROM memo_text WHERE memo_text MATCH ? ORDER BY rowid DESC LIMIT ?",
+		ns, err := scanAll(q, scanN, "SELECT "+lastRow+" - rowid FROM memo_text WHERE memo_text MATCH ? ORDER BY rowid LIMIT ?",
 			expression{{prefixed(account, inText, []string{word})}}.fts5(), maxPerProbe)
 		if err != nil {
 			return nil, err
@@ -208,7 +208,7 @@ func memoWith(tx *eventlog.Tx, accountID, fingerprint string) (string, error) {
 		return "", err
 	}
 	wanted := expression{{prefixed(account, inWhole, []string{fingerprint})}}
-	ns, err := scanAll(tx, scanN, "SELECT rowid FROM memo_text WHERE memo_text MATCH ?", wanted.fts5())
+	ns, err := scanAll(tx, scanN, "SELECT "+lastRow+" - rowid FROM memo_text WHERE memo_text MATCH ?", wanted.fts5())
 	if err != nil {
 		return "", err
 	}
