@@ -37,6 +37,18 @@ func (r *running) rawCall(t *testing.T, token, method, body string) (int, []byte
 	return res.StatusCode, answer
 }
 
+// callRefused calls a tool that must fail, and returns all that was answered.
+func (r *running) callRefused(t *testing.T, token, tool, arguments string) string {
+	t.Helper()
+	body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":%q,"arguments":%s}}`, tool, arguments)
+	_, said := knock(t, http.MethodPost, r.url, body, "Content-Type", "application/json", "Accept", "application/json, text/event-stream",
+		"MCP-Protocol-Version", "2025-11-25", "Authorization", "Bearer "+token)
+	if !strings.Contains(said, `"isError":true`) {
+		t.Errorf("%s: got %s, want an error", tool, said)
+	}
+	return said
+}
+
 // TestRepeatedCalls makes calls with an idempotency key again: through the RPC and the tool, after a restart, and by others.
 func TestRepeatedCalls(t *testing.T) {
 	t.Parallel()

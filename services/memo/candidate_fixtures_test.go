@@ -97,7 +97,7 @@ func TestCaptureFixturesStillApply(t *testing.T) {
 	}
 	p, err := w.GetCapturePolicy(as(t, "alice"), &memov1.GetCapturePolicyRequest{})
 	if err != nil || p.GetPolicy().GetText() != "# 残すもの、もう一つ\n" || p.GetPolicy().GetRevision() != 2 ||
-		p.GetPolicy().GetUpdateTime().GetSeconds() != 1_600_000_000 {
+		p.GetPolicy().GetUpdateTime().GetSeconds() != 1_600_000_000 || !p.GetPolicy().GetPersonApproves() {
 		t.Errorf("the policy: got %v, %v", p, err)
 	}
 	list, err := w.ListProcessedSessions(as(t, "alice"), &memov1.ListProcessedSessionsRequest{})
@@ -152,12 +152,13 @@ func TestWriteCandidateFixtures(t *testing.T) {
 		}
 		writeFixture(t, "candidate_events", name, e.ProtoReflect(), append(want, '\n'))
 	}
-	policy, err := rewrite(policy{}, "# 残すもの\n", "")
+	var none policy
+	updated, err := rewrite(none, "# 残すもの\n", "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	capture := map[string]*memov1.CaptureEvent{
-		"policy_updated": policy, "sessions_processed": processed("claude", []string{"s1", "s2"}, nil),
+		"policy_updated": updated, "approval_decided": decideApproval(none, true), "sessions_processed": processed("claude", []string{"s1", "s2"}, nil),
 		"policy_imported": {Event: &memov1.CaptureEvent_PolicyImported{PolicyImported: &memov1.CapturePolicyImported{
 			Text: "# 残すもの、もう一つ\n", UpdateTime: &timestamppb.Timestamp{Seconds: 1_600_000_000},
 		}}},

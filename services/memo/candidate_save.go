@@ -10,9 +10,6 @@ import (
 
 // SaveCandidates makes memos of candidates. A memo and the end of its candidate are one transaction, so that no candidate
 // becomes two memos and none is closed without one.
-//
-// BUG: a candidate can be saved by any client whose token allows paput.write; an account cannot demand that a person does it
-// in a browser or on the command line.
 func (s *Service) SaveCandidates(ctx context.Context, req *memov1.SaveCandidatesRequest) (*memov1.SaveCandidatesResponse, error) {
 	caller := rpc.CallerFrom(ctx)
 	edits := req.GetCandidates()
@@ -21,6 +18,13 @@ func (s *Service) SaveCandidates(ctx context.Context, req *memov1.SaveCandidates
 		memoIDs[i] = s.newID(kindName)
 	}
 	return once(ctx, s, req, func(tx *eventlog.Tx) (*memov1.SaveCandidatesResponse, error) {
+		p, err := readPolicy(tx, caller.AccountID)
+		if err != nil {
+			return nil, err
+		}
+		if err := mayApprove(p, caller, req.GetByPerson()); err != nil {
+			return nil, err
+		}
 		res := &memov1.SaveCandidatesResponse{}
 		for i, edit := range edits {
 			result := &memov1.SaveCandidateResult{Index: int32(i), Id: edit.GetId()} //nolint:gosec // at most 100

@@ -15,9 +15,9 @@ const captureKind = "capture"
 // maxMarked is more than the sessions that one event has.
 const maxMarked = 1000
 
-// captureSchema is the read model of policies and reviewed sessions. Times are as in schema. Commands decide on these rows:
-// a stream has one event for each session ever reviewed, which is too much to fold for each more. A session's n is made of
-// its event's position, so that what is redacted takes no other one's.
+// captureSchema is the read model of policies, of the accounts whose person alone approves, and of reviewed sessions. Times are
+// as in schema. Commands decide on these rows: a stream has one event for each session ever reviewed, which is too much to
+// fold for each more. A session's n is made of its event's position, so that what is redacted takes no other one's.
 const captureSchema = `
 CREATE TABLE capture_policies (
 	account_id  TEXT    PRIMARY KEY,
@@ -25,6 +25,9 @@ CREATE TABLE capture_policies (
 	update_time INTEGER NOT NULL,
 	text        TEXT    NOT NULL
 ) STRICT;
+CREATE TABLE capture_approvals (
+	account_id TEXT PRIMARY KEY
+) STRICT, WITHOUT ROWID;
 CREATE TABLE capture_sessions (
 	n            INTEGER PRIMARY KEY,
 	account_id   TEXT    NOT NULL,
@@ -45,6 +48,13 @@ func projectCapture(tx *eventlog.Tx, r eventlog.Record) error {
 	switch what := e.GetEvent().(type) {
 	case *memov1.CaptureEvent_PolicyUpdated:
 		return applyPolicy(tx, e.GetAccountId(), what.PolicyUpdated.GetText(), r.Time)
+	case *memov1.CaptureEvent_ApprovalDecided:
+		query := "DELETE FROM capture_approvals WHERE account_id = ?"
+		if what.ApprovalDecided.GetPersonApproves() {
+			query = "INSERT INTO capture_approvals (account_id) VALUES (?) ON CONFLICT DO NOTHING"
+		}
+		_, err := tx.Exec(query, e.GetAccountId())
+		return err
 	case *memov1.CaptureEvent_PolicyImported:
 		return applyPolicy(tx, e.GetAccountId(), what.PolicyImported.GetText(), what.PolicyImported.GetUpdateTime().AsTime())
 	case *memov1.CaptureEvent_SessionsImported:
@@ -63,7 +73,11 @@ func projectCapture(tx *eventlog.Tx, r eventlog.Record) error {
 			}
 		}
 	case *memov1.CaptureEvent_Erased:
-		for _, query := range []string{"DELETE FROM capture_policies WHERE account_id = ?", "DELETE FROM capture_sessions WHERE account_id = ?"} {
+		for _, query := range []string{
+			"DELETE FROM capture_policies WHERE account_id = ?",
+			"DELETE FROM capture_approvals WHERE account_id = ?",
+			"DELETE FROM capture_sessions WHERE account_id = ?",
+		} {
 			if _, err := tx.Exec(query, e.GetAccountId()); err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@
 package memo
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"time"
@@ -45,6 +46,8 @@ var (
 	ErrPosition = errors.New("unknown position")
 	// ErrTooMany refuses one more of what there may be only so many.
 	ErrTooMany = errors.New("too many")
+	// ErrPersonApproves refuses to make a memo of a candidate where only the person does.
+	ErrPersonApproves = errors.New("only the person saves proposals: ask them to run paput capture approve with the ids, which needs the scope paput.account")
 	// ErrInvalid refuses an argument.
 	ErrInvalid = errors.New("invalid argument")
 )
@@ -69,7 +72,7 @@ func Codes(err error) (connect.Code, bool) {
 		return connect.CodeAborted, true
 	case errors.Is(err, ErrExists):
 		return connect.CodeAlreadyExists, true
-	case errors.Is(err, ErrPublic):
+	case errors.Is(err, ErrPublic), errors.Is(err, ErrPersonApproves):
 		return connect.CodePermissionDenied, true
 	case errors.Is(err, ErrPosition):
 		return connect.CodeOutOfRange, true
@@ -81,7 +84,7 @@ func Codes(err error) (connect.Code, bool) {
 	return 0, false
 }
 
-// Config has what a Service needs. All fields but Meaning are required.
+// Config has what a Service needs. All fields but ClientNames and Meaning are required.
 type Config struct {
 	// Log is a log that was opened with Kinds, Projections and Caches.
 	Log *eventlog.Log
@@ -91,6 +94,9 @@ type Config struct {
 	NewID func(prefix string) string
 	// PublicURL is the address that clients use, without a trailing slash: public memos are under it.
 	PublicURL string
+	// ClientNames gives names for clients, each fit to be shown to people on one line, by their ids; those that it does not know
+	// are left out. Nil knows none.
+	ClientNames func(ctx context.Context, ids []string) (map[string]string, error)
 	// Logger is told what Run does.
 	Logger *slog.Logger
 	// Meaning makes searches find by meaning besides words; nil, which is what it is for most, sends nothing to anyone.
@@ -103,10 +109,11 @@ type Service struct {
 	now   func() time.Time
 	newID func(prefix string) string
 	// publicURL has no trailing slash.
-	publicURL string
-	logger    *slog.Logger
-	meaning   *meaning // nil when it is off
-	watchers  watchers
+	publicURL   string
+	clientNames func(ctx context.Context, ids []string) (map[string]string, error)
+	logger      *slog.Logger
+	meaning     *meaning // nil when it is off
+	watchers    watchers
 	// begun is where the log was before anybody could watch.
 	begun int64
 	// heartbeat is how often a stream of WatchMemos says that it is alive.
@@ -118,8 +125,8 @@ var _ memov1connect.MemoServiceHandler = (*Service)(nil)
 // New returns a service over the log.
 func New(c Config) *Service {
 	return &Service{
-		log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, logger: c.Logger, heartbeat: heartbeat, begun: c.Log.Last(),
-		meaning: newMeaning(c.Meaning, c.Now),
+		log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, clientNames: c.ClientNames, logger: c.Logger,
+		heartbeat: heartbeat, begun: c.Log.Last(), meaning: newMeaning(c.Meaning, c.Now),
 	}
 }
 

@@ -129,6 +129,10 @@ func (w *world) writes(t *testing.T) [][2]sent {
 			sending("UpdateCapturePolicy", w.UpdateCapturePolicy, &memov1.UpdateCapturePolicyRequest{Text: proto.String("方針"), Etag: etag("policy", 0)}),
 			sending("", w.UpdateCapturePolicy, &memov1.UpdateCapturePolicyRequest{Text: proto.String("別の方針")}),
 		},
+		{
+			sending("UpdateCaptureApproval", w.UpdateCaptureApproval, &memov1.UpdateCaptureApprovalRequest{PersonApproves: proto.Bool(true)}),
+			sending("", w.UpdateCaptureApproval, &memov1.UpdateCaptureApprovalRequest{PersonApproves: proto.Bool(false)}),
+		},
 	}
 }
 
@@ -170,7 +174,7 @@ func TestAnswersAreGivenAgain(t *testing.T) {
 	calls := w.writes(t)
 	for i, c := range calls {
 		t.Run(c[0].name, func(t *testing.T) {
-			ctx := func() context.Context { return publishing(t, "alice") }
+			ctx := func() context.Context { return bearing(t.Context(), "alice:client_a:paput.publish,paput.account") }
 			key := fmt.Sprintf("key %d", i)
 			first, err := c[0].call(ctx(), key)
 			if err != nil {

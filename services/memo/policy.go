@@ -2,8 +2,6 @@ package memo
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -20,6 +18,8 @@ type policy struct {
 	text       string
 	revision   int64
 	updateTime time.Time
+	// personApproves says that only the person makes memos of candidates. It is no part of the revision.
+	personApproves bool
 }
 
 func (p policy) etag() string { return etag("policy", p.revision) }
@@ -30,6 +30,8 @@ func (p policy) proto() *memov1.CapturePolicy {
 		Text:     p.text,
 		Revision: int32(min(p.revision, 1<<31-1)), //nolint:gosec // bounded
 		Etag:     p.etag(),
+
+		PersonApproves: p.personApproves,
 	}
 	if p.revision > 0 {
 		m.UpdateTime = timestamppb.New(p.updateTime)
@@ -53,10 +55,9 @@ func rewrite(p policy, text, etag string) (*memov1.CaptureEvent, error) {
 func readPolicy(q eventlog.Querier, accountID string) (policy, error) {
 	var p policy
 	var updated int64
-	err := q.QueryRow("SELECT text, revision, update_time FROM capture_policies WHERE account_id = ?", accountID).Scan(&p.text, &p.revision, &updated)
-	if errors.Is(err, sql.ErrNoRows) {
-		return policy{}, nil
-	}
+	err := q.QueryRow(`SELECT coalesce(p.text, ''), coalesce(p.revision, 0), coalesce(p.update_time, 0), a.account_id IS NOT NULL
+		FROM (SELECT ? AS id) LEFT JOIN capture_policies AS p ON p.account_id = id LEFT JOIN capture_approvals AS a ON a.account_id = id`,
+		accountID).Scan(&p.text, &p.revision, &updated, &p.personApproves)
 	if err != nil {
 		return policy{}, fmt.Errorf("read the capture policy: %w", err)
 	}

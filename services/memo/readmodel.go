@@ -114,7 +114,7 @@ func Projections() []eventlog.Projection {
 		Version: 2,
 		Kinds:   []string{captureKind},
 		Schema:  captureSchema,
-		Tables:  []string{"capture_policies", "capture_sessions"},
+		Tables:  []string{"capture_policies", "capture_approvals", "capture_sessions"},
 		Apply:   projectCapture,
 	}, {
 		Name:    "answers",

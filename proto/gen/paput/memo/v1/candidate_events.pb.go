@@ -532,6 +532,7 @@ type CaptureEvent struct {
 	//
 	//	*CaptureEvent_PolicyUpdated
 	//	*CaptureEvent_SessionsProcessed
+	//	*CaptureEvent_ApprovalDecided
 	//	*CaptureEvent_PolicyImported
 	//	*CaptureEvent_SessionsImported
 	//	*CaptureEvent_Erased
@@ -616,6 +617,15 @@ func (x *CaptureEvent) GetSessionsProcessed() *SessionsProcessed {
 	return nil
 }
 
+func (x *CaptureEvent) GetApprovalDecided() *CaptureApprovalDecided {
+	if x != nil {
+		if x, ok := x.Event.(*CaptureEvent_ApprovalDecided); ok {
+			return x.ApprovalDecided
+		}
+	}
+	return nil
+}
+
 func (x *CaptureEvent) GetPolicyImported() *CapturePolicyImported {
 	if x != nil {
 		if x, ok := x.Event.(*CaptureEvent_PolicyImported); ok {
@@ -657,6 +667,11 @@ type CaptureEvent_SessionsProcessed struct {
 	SessionsProcessed *SessionsProcessed `protobuf:"bytes,11,opt,name=sessions_processed,json=sessionsProcessed,proto3,oneof"`
 }
 
+type CaptureEvent_ApprovalDecided struct {
+	// It was decided who may make memos of candidates.
+	ApprovalDecided *CaptureApprovalDecided `protobuf:"bytes,13,opt,name=approval_decided,json=approvalDecided,proto3,oneof"`
+}
+
 type CaptureEvent_PolicyImported struct {
 	// The policy came from an archive.
 	PolicyImported *CapturePolicyImported `protobuf:"bytes,30,opt,name=policy_imported,json=policyImported,proto3,oneof"`
@@ -675,6 +690,8 @@ type CaptureEvent_Erased struct {
 func (*CaptureEvent_PolicyUpdated) isCaptureEvent_Event() {}
 
 func (*CaptureEvent_SessionsProcessed) isCaptureEvent_Event() {}
+
+func (*CaptureEvent_ApprovalDecided) isCaptureEvent_Event() {}
 
 func (*CaptureEvent_PolicyImported) isCaptureEvent_Event() {}
 
@@ -728,6 +745,52 @@ func (x *CapturePolicyUpdated) GetText() string {
 	return ""
 }
 
+// CaptureApprovalDecided says who may make memos of candidates from then on.
+type CaptureApprovalDecided struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Only the person, in a program of their own; otherwise whoever may write memos.
+	PersonApproves bool `protobuf:"varint,1,opt,name=person_approves,json=personApproves,proto3" json:"person_approves,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *CaptureApprovalDecided) Reset() {
+	*x = CaptureApprovalDecided{}
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CaptureApprovalDecided) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CaptureApprovalDecided) ProtoMessage() {}
+
+func (x *CaptureApprovalDecided) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CaptureApprovalDecided.ProtoReflect.Descriptor instead.
+func (*CaptureApprovalDecided) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *CaptureApprovalDecided) GetPersonApproves() bool {
+	if x != nil {
+		return x.PersonApproves
+	}
+	return false
+}
+
 // SessionsProcessed says that sessions were reviewed, none of which had been before.
 type SessionsProcessed struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -741,7 +804,7 @@ type SessionsProcessed struct {
 
 func (x *SessionsProcessed) Reset() {
 	*x = SessionsProcessed{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +816,7 @@ func (x *SessionsProcessed) String() string {
 func (*SessionsProcessed) ProtoMessage() {}
 
 func (x *SessionsProcessed) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[9]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +829,7 @@ func (x *SessionsProcessed) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsProcessed.ProtoReflect.Descriptor instead.
 func (*SessionsProcessed) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{9}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SessionsProcessed) GetSource() string {
@@ -812,7 +875,7 @@ type CandidateImported struct {
 
 func (x *CandidateImported) Reset() {
 	*x = CandidateImported{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +887,7 @@ func (x *CandidateImported) String() string {
 func (*CandidateImported) ProtoMessage() {}
 
 func (x *CandidateImported) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[10]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +900,7 @@ func (x *CandidateImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CandidateImported.ProtoReflect.Descriptor instead.
 func (*CandidateImported) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{10}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CandidateImported) GetMemo() *MemoCreated {
@@ -923,7 +986,7 @@ type CapturePolicyImported struct {
 
 func (x *CapturePolicyImported) Reset() {
 	*x = CapturePolicyImported{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -935,7 +998,7 @@ func (x *CapturePolicyImported) String() string {
 func (*CapturePolicyImported) ProtoMessage() {}
 
 func (x *CapturePolicyImported) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[11]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -948,7 +1011,7 @@ func (x *CapturePolicyImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CapturePolicyImported.ProtoReflect.Descriptor instead.
 func (*CapturePolicyImported) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{11}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CapturePolicyImported) GetText() string {
@@ -976,7 +1039,7 @@ type SessionsImported struct {
 
 func (x *SessionsImported) Reset() {
 	*x = SessionsImported{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -988,7 +1051,7 @@ func (x *SessionsImported) String() string {
 func (*SessionsImported) ProtoMessage() {}
 
 func (x *SessionsImported) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[12]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1001,7 +1064,7 @@ func (x *SessionsImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionsImported.ProtoReflect.Descriptor instead.
 func (*SessionsImported) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{12}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *SessionsImported) GetSessions() []*SessionImported {
@@ -1026,7 +1089,7 @@ type SessionImported struct {
 
 func (x *SessionImported) Reset() {
 	*x = SessionImported{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[13]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1038,7 +1101,7 @@ func (x *SessionImported) String() string {
 func (*SessionImported) ProtoMessage() {}
 
 func (x *SessionImported) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[13]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1051,7 +1114,7 @@ func (x *SessionImported) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SessionImported.ProtoReflect.Descriptor instead.
 func (*SessionImported) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{13}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SessionImported) GetSource() string {
@@ -1084,7 +1147,7 @@ type CaptureErased struct {
 
 func (x *CaptureErased) Reset() {
 	*x = CaptureErased{}
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[14]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1159,7 @@ func (x *CaptureErased) String() string {
 func (*CaptureErased) ProtoMessage() {}
 
 func (x *CaptureErased) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[14]
+	mi := &file_paput_memo_v1_candidate_events_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1172,7 @@ func (x *CaptureErased) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CaptureErased.ProtoReflect.Descriptor instead.
 func (*CaptureErased) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{14}
+	return file_paput_memo_v1_candidate_events_proto_rawDescGZIP(), []int{15}
 }
 
 var File_paput_memo_v1_candidate_events_proto protoreflect.FileDescriptor
@@ -1149,7 +1212,7 @@ const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	"\x06reason\x18\x01 \x01(\tB\x03\x80\x01\x01R\x06reason\")\n" +
 	"\x0eCandidateSaved\x12\x17\n" +
 	"\amemo_id\x18\x01 \x01(\tR\x06memoId\"\x11\n" +
-	"\x0fCandidatePurged\"\xe8\x03\n" +
+	"\x0fCandidatePurged\"\xbc\x04\n" +
 	"\fCaptureEvent\x12\x1d\n" +
 	"\n" +
 	"account_id\x18\x01 \x01(\tR\taccountId\x12\x1b\n" +
@@ -1157,13 +1220,16 @@ const file_paput_memo_v1_candidate_events_proto_rawDesc = "" +
 	"\bgrant_id\x18\x03 \x01(\tR\agrantId\x12L\n" +
 	"\x0epolicy_updated\x18\n" +
 	" \x01(\v2#.paput.memo.v1.CapturePolicyUpdatedH\x00R\rpolicyUpdated\x12Q\n" +
-	"\x12sessions_processed\x18\v \x01(\v2 .paput.memo.v1.SessionsProcessedH\x00R\x11sessionsProcessed\x12O\n" +
+	"\x12sessions_processed\x18\v \x01(\v2 .paput.memo.v1.SessionsProcessedH\x00R\x11sessionsProcessed\x12R\n" +
+	"\x10approval_decided\x18\r \x01(\v2%.paput.memo.v1.CaptureApprovalDecidedH\x00R\x0fapprovalDecided\x12O\n" +
 	"\x0fpolicy_imported\x18\x1e \x01(\v2$.paput.memo.v1.CapturePolicyImportedH\x00R\x0epolicyImported\x12N\n" +
 	"\x11sessions_imported\x18\x1f \x01(\v2\x1f.paput.memo.v1.SessionsImportedH\x00R\x10sessionsImported\x126\n" +
 	"\x06erased\x18\f \x01(\v2\x1c.paput.memo.v1.CaptureErasedH\x00R\x06erasedB\a\n" +
 	"\x05event\"/\n" +
 	"\x14CapturePolicyUpdated\x12\x17\n" +
-	"\x04text\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04text\"Q\n" +
+	"\x04text\x18\x01 \x01(\tB\x03\x80\x01\x01R\x04text\"A\n" +
+	"\x16CaptureApprovalDecided\x12'\n" +
+	"\x0fperson_approves\x18\x01 \x01(\bR\x0epersonApproves\"Q\n" +
 	"\x11SessionsProcessed\x12\x16\n" +
 	"\x06source\x18\x01 \x01(\tR\x06source\x12$\n" +
 	"\vsession_ids\x18\x02 \x03(\tB\x03\x80\x01\x01R\n" +
@@ -1211,54 +1277,56 @@ func file_paput_memo_v1_candidate_events_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_candidate_events_proto_rawDescData
 }
 
-var file_paput_memo_v1_candidate_events_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
+var file_paput_memo_v1_candidate_events_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_paput_memo_v1_candidate_events_proto_goTypes = []any{
-	(*CandidateEvent)(nil),        // 0: paput.memo.v1.CandidateEvent
-	(*CandidateAdded)(nil),        // 1: paput.memo.v1.CandidateAdded
-	(*SimilarMemoFound)(nil),      // 2: paput.memo.v1.SimilarMemoFound
-	(*CandidateUpdated)(nil),      // 3: paput.memo.v1.CandidateUpdated
-	(*CandidateDiscarded)(nil),    // 4: paput.memo.v1.CandidateDiscarded
-	(*CandidateSaved)(nil),        // 5: paput.memo.v1.CandidateSaved
-	(*CandidatePurged)(nil),       // 6: paput.memo.v1.CandidatePurged
-	(*CaptureEvent)(nil),          // 7: paput.memo.v1.CaptureEvent
-	(*CapturePolicyUpdated)(nil),  // 8: paput.memo.v1.CapturePolicyUpdated
-	(*SessionsProcessed)(nil),     // 9: paput.memo.v1.SessionsProcessed
-	(*CandidateImported)(nil),     // 10: paput.memo.v1.CandidateImported
-	(*CapturePolicyImported)(nil), // 11: paput.memo.v1.CapturePolicyImported
-	(*SessionsImported)(nil),      // 12: paput.memo.v1.SessionsImported
-	(*SessionImported)(nil),       // 13: paput.memo.v1.SessionImported
-	(*CaptureErased)(nil),         // 14: paput.memo.v1.CaptureErased
-	(*MemoCreated)(nil),           // 15: paput.memo.v1.MemoCreated
-	(*MemoUpdated)(nil),           // 16: paput.memo.v1.MemoUpdated
-	(*timestamppb.Timestamp)(nil), // 17: google.protobuf.Timestamp
+	(*CandidateEvent)(nil),         // 0: paput.memo.v1.CandidateEvent
+	(*CandidateAdded)(nil),         // 1: paput.memo.v1.CandidateAdded
+	(*SimilarMemoFound)(nil),       // 2: paput.memo.v1.SimilarMemoFound
+	(*CandidateUpdated)(nil),       // 3: paput.memo.v1.CandidateUpdated
+	(*CandidateDiscarded)(nil),     // 4: paput.memo.v1.CandidateDiscarded
+	(*CandidateSaved)(nil),         // 5: paput.memo.v1.CandidateSaved
+	(*CandidatePurged)(nil),        // 6: paput.memo.v1.CandidatePurged
+	(*CaptureEvent)(nil),           // 7: paput.memo.v1.CaptureEvent
+	(*CapturePolicyUpdated)(nil),   // 8: paput.memo.v1.CapturePolicyUpdated
+	(*CaptureApprovalDecided)(nil), // 9: paput.memo.v1.CaptureApprovalDecided
+	(*SessionsProcessed)(nil),      // 10: paput.memo.v1.SessionsProcessed
+	(*CandidateImported)(nil),      // 11: paput.memo.v1.CandidateImported
+	(*CapturePolicyImported)(nil),  // 12: paput.memo.v1.CapturePolicyImported
+	(*SessionsImported)(nil),       // 13: paput.memo.v1.SessionsImported
+	(*SessionImported)(nil),        // 14: paput.memo.v1.SessionImported
+	(*CaptureErased)(nil),          // 15: paput.memo.v1.CaptureErased
+	(*MemoCreated)(nil),            // 16: paput.memo.v1.MemoCreated
+	(*MemoUpdated)(nil),            // 17: paput.memo.v1.MemoUpdated
+	(*timestamppb.Timestamp)(nil),  // 18: google.protobuf.Timestamp
 }
 var file_paput_memo_v1_candidate_events_proto_depIdxs = []int32{
 	1,  // 0: paput.memo.v1.CandidateEvent.added:type_name -> paput.memo.v1.CandidateAdded
 	3,  // 1: paput.memo.v1.CandidateEvent.updated:type_name -> paput.memo.v1.CandidateUpdated
 	4,  // 2: paput.memo.v1.CandidateEvent.discarded:type_name -> paput.memo.v1.CandidateDiscarded
 	5,  // 3: paput.memo.v1.CandidateEvent.saved:type_name -> paput.memo.v1.CandidateSaved
-	10, // 4: paput.memo.v1.CandidateEvent.imported:type_name -> paput.memo.v1.CandidateImported
+	11, // 4: paput.memo.v1.CandidateEvent.imported:type_name -> paput.memo.v1.CandidateImported
 	6,  // 5: paput.memo.v1.CandidateEvent.purged:type_name -> paput.memo.v1.CandidatePurged
-	15, // 6: paput.memo.v1.CandidateAdded.memo:type_name -> paput.memo.v1.MemoCreated
+	16, // 6: paput.memo.v1.CandidateAdded.memo:type_name -> paput.memo.v1.MemoCreated
 	2,  // 7: paput.memo.v1.CandidateAdded.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
-	16, // 8: paput.memo.v1.CandidateUpdated.memo:type_name -> paput.memo.v1.MemoUpdated
+	17, // 8: paput.memo.v1.CandidateUpdated.memo:type_name -> paput.memo.v1.MemoUpdated
 	8,  // 9: paput.memo.v1.CaptureEvent.policy_updated:type_name -> paput.memo.v1.CapturePolicyUpdated
-	9,  // 10: paput.memo.v1.CaptureEvent.sessions_processed:type_name -> paput.memo.v1.SessionsProcessed
-	11, // 11: paput.memo.v1.CaptureEvent.policy_imported:type_name -> paput.memo.v1.CapturePolicyImported
-	12, // 12: paput.memo.v1.CaptureEvent.sessions_imported:type_name -> paput.memo.v1.SessionsImported
-	14, // 13: paput.memo.v1.CaptureEvent.erased:type_name -> paput.memo.v1.CaptureErased
-	15, // 14: paput.memo.v1.CandidateImported.memo:type_name -> paput.memo.v1.MemoCreated
-	2,  // 15: paput.memo.v1.CandidateImported.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
-	17, // 16: paput.memo.v1.CandidateImported.add_time:type_name -> google.protobuf.Timestamp
-	17, // 17: paput.memo.v1.CandidateImported.update_time:type_name -> google.protobuf.Timestamp
-	17, // 18: paput.memo.v1.CapturePolicyImported.update_time:type_name -> google.protobuf.Timestamp
-	13, // 19: paput.memo.v1.SessionsImported.sessions:type_name -> paput.memo.v1.SessionImported
-	17, // 20: paput.memo.v1.SessionImported.process_time:type_name -> google.protobuf.Timestamp
-	21, // [21:21] is the sub-list for method output_type
-	21, // [21:21] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	10, // 10: paput.memo.v1.CaptureEvent.sessions_processed:type_name -> paput.memo.v1.SessionsProcessed
+	9,  // 11: paput.memo.v1.CaptureEvent.approval_decided:type_name -> paput.memo.v1.CaptureApprovalDecided
+	12, // 12: paput.memo.v1.CaptureEvent.policy_imported:type_name -> paput.memo.v1.CapturePolicyImported
+	13, // 13: paput.memo.v1.CaptureEvent.sessions_imported:type_name -> paput.memo.v1.SessionsImported
+	15, // 14: paput.memo.v1.CaptureEvent.erased:type_name -> paput.memo.v1.CaptureErased
+	16, // 15: paput.memo.v1.CandidateImported.memo:type_name -> paput.memo.v1.MemoCreated
+	2,  // 16: paput.memo.v1.CandidateImported.similar_memos:type_name -> paput.memo.v1.SimilarMemoFound
+	18, // 17: paput.memo.v1.CandidateImported.add_time:type_name -> google.protobuf.Timestamp
+	18, // 18: paput.memo.v1.CandidateImported.update_time:type_name -> google.protobuf.Timestamp
+	18, // 19: paput.memo.v1.CapturePolicyImported.update_time:type_name -> google.protobuf.Timestamp
+	14, // 20: paput.memo.v1.SessionsImported.sessions:type_name -> paput.memo.v1.SessionImported
+	18, // 21: paput.memo.v1.SessionImported.process_time:type_name -> google.protobuf.Timestamp
+	22, // [22:22] is the sub-list for method output_type
+	22, // [22:22] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_candidate_events_proto_init() }
@@ -1279,18 +1347,19 @@ func file_paput_memo_v1_candidate_events_proto_init() {
 	file_paput_memo_v1_candidate_events_proto_msgTypes[7].OneofWrappers = []any{
 		(*CaptureEvent_PolicyUpdated)(nil),
 		(*CaptureEvent_SessionsProcessed)(nil),
+		(*CaptureEvent_ApprovalDecided)(nil),
 		(*CaptureEvent_PolicyImported)(nil),
 		(*CaptureEvent_SessionsImported)(nil),
 		(*CaptureEvent_Erased)(nil),
 	}
-	file_paput_memo_v1_candidate_events_proto_msgTypes[10].OneofWrappers = []any{}
+	file_paput_memo_v1_candidate_events_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_candidate_events_proto_rawDesc), len(file_paput_memo_v1_candidate_events_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   15,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -1162,6 +1162,9 @@ type SaveCandidatesRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// 1 to 100 candidates, each with what to change before it is saved, if anything.
 	Candidates []*CandidateEdit `protobuf:"bytes,1,rep,name=candidates,proto3" json:"candidates,omitempty"`
+	// Whether the person is approving these, now, in a program of their own; no tool can say so. It matters where person_approves
+	// is set in the capture policy.
+	ByPerson bool `protobuf:"varint,2,opt,name=by_person,json=byPerson,proto3" json:"by_person,omitempty"`
 	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
 	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
 	unknownFields  protoimpl.UnknownFields
@@ -1203,6 +1206,13 @@ func (x *SaveCandidatesRequest) GetCandidates() []*CandidateEdit {
 		return x.Candidates
 	}
 	return nil
+}
+
+func (x *SaveCandidatesRequest) GetByPerson() bool {
+	if x != nil {
+		return x.ByPerson
+	}
+	return false
 }
 
 func (x *SaveCandidatesRequest) GetIdempotencyKey() string {
@@ -1472,12 +1482,13 @@ const file_paput_memo_v1_candidates_proto_rawDesc = "" +
 	" Why; a policy is learnt from it.\x18\xf4\x03R\x06reason\x122\n" +
 	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"U\n" +
 	"\x19DiscardCandidatesResponse\x128\n" +
-	"\aresults\x18\x01 \x03(\v2\x1e.paput.memo.v1.CandidateResultR\aresults\"\xb5\x01\n" +
+	"\aresults\x18\x01 \x03(\v2\x1e.paput.memo.v1.CandidateResultR\aresults\"\xda\x01\n" +
 	"\x15SaveCandidatesRequest\x12h\n" +
 	"\n" +
 	"candidates\x18\x01 \x03(\v2\x1c.paput.memo.v1.CandidateEditB*\xb2\xbb\x18&\n" +
 	"\x1eAn id alone saves it as it is.\x10\x01 d@\x01R\n" +
-	"candidates\x122\n" +
+	"candidates\x12#\n" +
+	"\tby_person\x18\x02 \x01(\bB\x06\xb2\xbb\x18\x02H\x01R\bbyPerson\x122\n" +
 	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"V\n" +
 	"\x16SaveCandidatesResponse\x12<\n" +
 	"\aresults\x18\x01 \x03(\v2\".paput.memo.v1.SaveCandidateResultR\aresults\"\x84\x01\n" +

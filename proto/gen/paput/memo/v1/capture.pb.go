@@ -390,9 +390,12 @@ type CapturePolicy struct {
 	// Changes with each revision; UpdateCapturePolicy compares it.
 	Etag string `protobuf:"bytes,3,opt,name=etag,proto3" json:"etag,omitempty"`
 	// When it last changed; absent at revision 0.
-	UpdateTime    *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	UpdateTime *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=update_time,json=updateTime,proto3" json:"update_time,omitempty"`
+	// Whether only the person makes memos of candidates, in a program of their own. UpdateCaptureApproval changes it, which is
+	// no revision of the policy.
+	PersonApproves bool `protobuf:"varint,5,opt,name=person_approves,json=personApproves,proto3" json:"person_approves,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
 }
 
 func (x *CapturePolicy) Reset() {
@@ -451,6 +454,13 @@ func (x *CapturePolicy) GetUpdateTime() *timestamppb.Timestamp {
 		return x.UpdateTime
 	}
 	return nil
+}
+
+func (x *CapturePolicy) GetPersonApproves() bool {
+	if x != nil {
+		return x.PersonApproves
+	}
+	return false
 }
 
 // GetCapturePolicyRequest asks for the policy.
@@ -646,6 +656,107 @@ func (x *UpdateCapturePolicyResponse) GetPolicy() *CapturePolicy {
 	return nil
 }
 
+// UpdateCaptureApprovalRequest decides who may make memos of candidates.
+type UpdateCaptureApprovalRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// true: only the person, in a program of their own. false: whoever may write memos, as for an account that never decided.
+	PersonApproves *bool `protobuf:"varint,1,opt,name=person_approves,json=personApproves,proto3,oneof" json:"person_approves,omitempty"`
+	// Makes a repeated call harmless: see MemoService. 1 to 128 printable ASCII characters; empty means none.
+	IdempotencyKey string `protobuf:"bytes,15,opt,name=idempotency_key,json=idempotencyKey,proto3" json:"idempotency_key,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *UpdateCaptureApprovalRequest) Reset() {
+	*x = UpdateCaptureApprovalRequest{}
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCaptureApprovalRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCaptureApprovalRequest) ProtoMessage() {}
+
+func (x *UpdateCaptureApprovalRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCaptureApprovalRequest.ProtoReflect.Descriptor instead.
+func (*UpdateCaptureApprovalRequest) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_capture_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpdateCaptureApprovalRequest) GetPersonApproves() bool {
+	if x != nil && x.PersonApproves != nil {
+		return *x.PersonApproves
+	}
+	return false
+}
+
+func (x *UpdateCaptureApprovalRequest) GetIdempotencyKey() string {
+	if x != nil {
+		return x.IdempotencyKey
+	}
+	return ""
+}
+
+// UpdateCaptureApprovalResponse has the policy after the change.
+type UpdateCaptureApprovalResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The policy.
+	Policy        *CapturePolicy `protobuf:"bytes,1,opt,name=policy,proto3" json:"policy,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateCaptureApprovalResponse) Reset() {
+	*x = UpdateCaptureApprovalResponse{}
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[12]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateCaptureApprovalResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateCaptureApprovalResponse) ProtoMessage() {}
+
+func (x *UpdateCaptureApprovalResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[12]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateCaptureApprovalResponse.ProtoReflect.Descriptor instead.
+func (*UpdateCaptureApprovalResponse) Descriptor() ([]byte, []int) {
+	return file_paput_memo_v1_capture_proto_rawDescGZIP(), []int{12}
+}
+
+func (x *UpdateCaptureApprovalResponse) GetPolicy() *CapturePolicy {
+	if x != nil {
+		return x.Policy
+	}
+	return nil
+}
+
 // GetDiscardContextRequest asks for what a policy is learnt from.
 type GetDiscardContextRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -659,7 +770,7 @@ type GetDiscardContextRequest struct {
 
 func (x *GetDiscardContextRequest) Reset() {
 	*x = GetDiscardContextRequest{}
-	mi := &file_paput_memo_v1_capture_proto_msgTypes[11]
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -671,7 +782,7 @@ func (x *GetDiscardContextRequest) String() string {
 func (*GetDiscardContextRequest) ProtoMessage() {}
 
 func (x *GetDiscardContextRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_capture_proto_msgTypes[11]
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -684,7 +795,7 @@ func (x *GetDiscardContextRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDiscardContextRequest.ProtoReflect.Descriptor instead.
 func (*GetDiscardContextRequest) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_capture_proto_rawDescGZIP(), []int{11}
+	return file_paput_memo_v1_capture_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetDiscardContextRequest) GetPageSize() int32 {
@@ -716,7 +827,7 @@ type GetDiscardContextResponse struct {
 
 func (x *GetDiscardContextResponse) Reset() {
 	*x = GetDiscardContextResponse{}
-	mi := &file_paput_memo_v1_capture_proto_msgTypes[12]
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -728,7 +839,7 @@ func (x *GetDiscardContextResponse) String() string {
 func (*GetDiscardContextResponse) ProtoMessage() {}
 
 func (x *GetDiscardContextResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_capture_proto_msgTypes[12]
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -741,7 +852,7 @@ func (x *GetDiscardContextResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetDiscardContextResponse.ProtoReflect.Descriptor instead.
 func (*GetDiscardContextResponse) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_capture_proto_rawDescGZIP(), []int{12}
+	return file_paput_memo_v1_capture_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetDiscardContextResponse) GetPolicy() *CapturePolicy {
@@ -788,7 +899,7 @@ type Discard struct {
 
 func (x *Discard) Reset() {
 	*x = Discard{}
-	mi := &file_paput_memo_v1_capture_proto_msgTypes[13]
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +911,7 @@ func (x *Discard) String() string {
 func (*Discard) ProtoMessage() {}
 
 func (x *Discard) ProtoReflect() protoreflect.Message {
-	mi := &file_paput_memo_v1_capture_proto_msgTypes[13]
+	mi := &file_paput_memo_v1_capture_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +924,7 @@ func (x *Discard) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Discard.ProtoReflect.Descriptor instead.
 func (*Discard) Descriptor() ([]byte, []int) {
-	return file_paput_memo_v1_capture_proto_rawDescGZIP(), []int{13}
+	return file_paput_memo_v1_capture_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Discard) GetId() string {
@@ -899,13 +1010,14 @@ const file_paput_memo_v1_capture_proto_rawDesc = "" +
 	"\aresults\x18\x01 \x03(\v2 .paput.memo.v1.MarkSessionResultR\aresults\"Y\n" +
 	"\x11MarkSessionResult\x12\x14\n" +
 	"\x05index\x18\x01 \x01(\x05R\x05index\x12.\n" +
-	"\x05error\x18\x02 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\xa0\x01\n" +
+	"\x05error\x18\x02 \x01(\v2\x18.paput.tool.v1.ItemErrorR\x05error\"\xc9\x01\n" +
 	"\rCapturePolicy\x12\x12\n" +
 	"\x04text\x18\x01 \x01(\tR\x04text\x12\"\n" +
 	"\brevision\x18\x02 \x01(\x05B\x06\xb2\xbb\x18\x02H\x01R\brevision\x12\x12\n" +
 	"\x04etag\x18\x03 \x01(\tR\x04etag\x12C\n" +
 	"\vupdate_time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xb2\xbb\x18\x02H\x01R\n" +
-	"updateTime\"\x19\n" +
+	"updateTime\x12'\n" +
+	"\x0fperson_approves\x18\x05 \x01(\bR\x0epersonApproves\"\x19\n" +
 	"\x17GetCapturePolicyRequest\"P\n" +
 	"\x18GetCapturePolicyResponse\x124\n" +
 	"\x06policy\x18\x01 \x01(\v2\x1c.paput.memo.v1.CapturePolicyR\x06policy\"\xdc\x01\n" +
@@ -917,6 +1029,12 @@ const file_paput_memo_v1_capture_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKeyB\a\n" +
 	"\x05_text\"S\n" +
 	"\x1bUpdateCapturePolicyResponse\x124\n" +
+	"\x06policy\x18\x01 \x01(\v2\x1c.paput.memo.v1.CapturePolicyR\x06policy\"\x9c\x01\n" +
+	"\x1cUpdateCaptureApprovalRequest\x124\n" +
+	"\x0fperson_approves\x18\x01 \x01(\bB\x06\xb2\xbb\x18\x02\x10\x01H\x00R\x0epersonApproves\x88\x01\x01\x122\n" +
+	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKeyB\x12\n" +
+	"\x10_person_approves\"U\n" +
+	"\x1dUpdateCaptureApprovalResponse\x124\n" +
 	"\x06policy\x18\x01 \x01(\v2\x1c.paput.memo.v1.CapturePolicyR\x06policy\"m\n" +
 	"\x18GetDiscardContextRequest\x12'\n" +
 	"\tpage_size\x18\x01 \x01(\x05B\n" +
@@ -950,7 +1068,7 @@ func file_paput_memo_v1_capture_proto_rawDescGZIP() []byte {
 	return file_paput_memo_v1_capture_proto_rawDescData
 }
 
-var file_paput_memo_v1_capture_proto_msgTypes = make([]protoimpl.MessageInfo, 14)
+var file_paput_memo_v1_capture_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
 var file_paput_memo_v1_capture_proto_goTypes = []any{
 	(*ListProcessedSessionsRequest)(nil),  // 0: paput.memo.v1.ListProcessedSessionsRequest
 	(*ListProcessedSessionsResponse)(nil), // 1: paput.memo.v1.ListProcessedSessionsResponse
@@ -963,28 +1081,31 @@ var file_paput_memo_v1_capture_proto_goTypes = []any{
 	(*GetCapturePolicyResponse)(nil),      // 8: paput.memo.v1.GetCapturePolicyResponse
 	(*UpdateCapturePolicyRequest)(nil),    // 9: paput.memo.v1.UpdateCapturePolicyRequest
 	(*UpdateCapturePolicyResponse)(nil),   // 10: paput.memo.v1.UpdateCapturePolicyResponse
-	(*GetDiscardContextRequest)(nil),      // 11: paput.memo.v1.GetDiscardContextRequest
-	(*GetDiscardContextResponse)(nil),     // 12: paput.memo.v1.GetDiscardContextResponse
-	(*Discard)(nil),                       // 13: paput.memo.v1.Discard
-	(*timestamppb.Timestamp)(nil),         // 14: google.protobuf.Timestamp
-	(*v1.ItemError)(nil),                  // 15: paput.tool.v1.ItemError
+	(*UpdateCaptureApprovalRequest)(nil),  // 11: paput.memo.v1.UpdateCaptureApprovalRequest
+	(*UpdateCaptureApprovalResponse)(nil), // 12: paput.memo.v1.UpdateCaptureApprovalResponse
+	(*GetDiscardContextRequest)(nil),      // 13: paput.memo.v1.GetDiscardContextRequest
+	(*GetDiscardContextResponse)(nil),     // 14: paput.memo.v1.GetDiscardContextResponse
+	(*Discard)(nil),                       // 15: paput.memo.v1.Discard
+	(*timestamppb.Timestamp)(nil),         // 16: google.protobuf.Timestamp
+	(*v1.ItemError)(nil),                  // 17: paput.tool.v1.ItemError
 }
 var file_paput_memo_v1_capture_proto_depIdxs = []int32{
 	2,  // 0: paput.memo.v1.ListProcessedSessionsResponse.sessions:type_name -> paput.memo.v1.ProcessedSession
-	14, // 1: paput.memo.v1.ProcessedSession.process_time:type_name -> google.protobuf.Timestamp
+	16, // 1: paput.memo.v1.ProcessedSession.process_time:type_name -> google.protobuf.Timestamp
 	5,  // 2: paput.memo.v1.MarkProcessedSessionsResponse.results:type_name -> paput.memo.v1.MarkSessionResult
-	15, // 3: paput.memo.v1.MarkSessionResult.error:type_name -> paput.tool.v1.ItemError
-	14, // 4: paput.memo.v1.CapturePolicy.update_time:type_name -> google.protobuf.Timestamp
+	17, // 3: paput.memo.v1.MarkSessionResult.error:type_name -> paput.tool.v1.ItemError
+	16, // 4: paput.memo.v1.CapturePolicy.update_time:type_name -> google.protobuf.Timestamp
 	6,  // 5: paput.memo.v1.GetCapturePolicyResponse.policy:type_name -> paput.memo.v1.CapturePolicy
 	6,  // 6: paput.memo.v1.UpdateCapturePolicyResponse.policy:type_name -> paput.memo.v1.CapturePolicy
-	6,  // 7: paput.memo.v1.GetDiscardContextResponse.policy:type_name -> paput.memo.v1.CapturePolicy
-	13, // 8: paput.memo.v1.GetDiscardContextResponse.discards:type_name -> paput.memo.v1.Discard
-	14, // 9: paput.memo.v1.Discard.discard_time:type_name -> google.protobuf.Timestamp
-	10, // [10:10] is the sub-list for method output_type
-	10, // [10:10] is the sub-list for method input_type
-	10, // [10:10] is the sub-list for extension type_name
-	10, // [10:10] is the sub-list for extension extendee
-	0,  // [0:10] is the sub-list for field type_name
+	6,  // 7: paput.memo.v1.UpdateCaptureApprovalResponse.policy:type_name -> paput.memo.v1.CapturePolicy
+	6,  // 8: paput.memo.v1.GetDiscardContextResponse.policy:type_name -> paput.memo.v1.CapturePolicy
+	15, // 9: paput.memo.v1.GetDiscardContextResponse.discards:type_name -> paput.memo.v1.Discard
+	16, // 10: paput.memo.v1.Discard.discard_time:type_name -> google.protobuf.Timestamp
+	11, // [11:11] is the sub-list for method output_type
+	11, // [11:11] is the sub-list for method input_type
+	11, // [11:11] is the sub-list for extension type_name
+	11, // [11:11] is the sub-list for extension extendee
+	0,  // [0:11] is the sub-list for field type_name
 }
 
 func init() { file_paput_memo_v1_capture_proto_init() }
@@ -993,13 +1114,14 @@ func file_paput_memo_v1_capture_proto_init() {
 		return
 	}
 	file_paput_memo_v1_capture_proto_msgTypes[9].OneofWrappers = []any{}
+	file_paput_memo_v1_capture_proto_msgTypes[11].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_paput_memo_v1_capture_proto_rawDesc), len(file_paput_memo_v1_capture_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   14,
+			NumMessages:   16,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

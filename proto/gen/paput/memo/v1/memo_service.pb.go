@@ -1978,12 +1978,16 @@ type MemoRevision struct {
 	ChangedFields []string `protobuf:"bytes,3,rep,name=changed_fields,json=changedFields,proto3" json:"changed_fields,omitempty"`
 	// When.
 	Time *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=time,proto3" json:"time,omitempty"`
-	// The client that made the change, by its client id.
+	// The client that made the change, by its client id; for a revision that came from an archive, the one that the archive names.
 	ClientId string `protobuf:"bytes,5,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
 	// The memo as it then was; its body only when one revision was asked for.
 	Memo *Memo `protobuf:"bytes,6,opt,name=memo,proto3" json:"memo,omitempty"`
 	// The candidate that the memo was saved from; empty for another memo, and for later revisions.
-	CandidateId   string `protobuf:"bytes,7,opt,name=candidate_id,json=candidateId,proto3" json:"candidate_id,omitempty"`
+	CandidateId string `protobuf:"bytes,7,opt,name=candidate_id,json=candidateId,proto3" json:"candidate_id,omitempty"`
+	// The client in words for people, on one line: the name that an administrator registered it under, the host of the document
+	// that describes it, or "unverified: " and what it calls itself. It says so when the client's registration has ended since, and
+	// when the client imported the revision. Empty for a client that is not known here.
+	ClientName    string `protobuf:"bytes,8,opt,name=client_name,json=clientName,proto3" json:"client_name,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2063,6 +2067,13 @@ func (x *MemoRevision) GetMemo() *Memo {
 func (x *MemoRevision) GetCandidateId() string {
 	if x != nil {
 		return x.CandidateId
+	}
+	return ""
+}
+
+func (x *MemoRevision) GetClientName() string {
+	if x != nil {
+		return x.ClientName
 	}
 	return ""
 }
@@ -2417,7 +2428,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"#next_page_token of the page before.\x18\xe8\aR\tpageToken\"~\n" +
 	"\x19ListMemoRevisionsResponse\x129\n" +
 	"\trevisions\x18\x01 \x03(\v2\x1b.paput.memo.v1.MemoRevisionR\trevisions\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8a\x02\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xab\x02\n" +
 	"\fMemoRevision\x12\x1a\n" +
 	"\brevision\x18\x01 \x01(\x05R\brevision\x12\x16\n" +
 	"\x06action\x18\x02 \x01(\tR\x06action\x12%\n" +
@@ -2425,7 +2436,9 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x04time\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x1b\n" +
 	"\tclient_id\x18\x05 \x01(\tR\bclientId\x12'\n" +
 	"\x04memo\x18\x06 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\x12)\n" +
-	"\fcandidate_id\x18\a \x01(\tB\x06\xb2\xbb\x18\x02H\x01R\vcandidateId\"\x17\n" +
+	"\fcandidate_id\x18\a \x01(\tB\x06\xb2\xbb\x18\x02H\x01R\vcandidateId\x12\x1f\n" +
+	"\vclient_name\x18\b \x01(\tR\n" +
+	"clientName\"\x17\n" +
 	"\x15ListCategoriesRequest\"Q\n" +
 	"\x16ListCategoriesResponse\x127\n" +
 	"\n" +
@@ -2434,7 +2447,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xd01\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xdd2\n" +
 	"\vMemoService\x12\x98\x02\n" +
 	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc1\x01\xaa\xbb\x18\xbc\x01\n" +
 	"\vpaput.write\x12\xac\x01\n" +
@@ -2520,7 +2533,9 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x13UpdateCapturePolicy\x12).paput.memo.v1.UpdateCapturePolicyRequest\x1a*.paput.memo.v1.UpdateCapturePolicyResponse\"\xd2\x01\xaa\xbb\x18\xca\x01\n" +
 	"\rpaput.capture\x12\xb8\x01\n" +
 	"\x1bpaput_update_capture_policy\x12\x0eReplace policy\x1aIReplace the policy, once the person agrees, by what their discards teach. \x01(\x01::\n" +
-	"8Replace your capture policy? The one before is not kept.\x90\x02\x02\x12\xf9\x01\n" +
+	"8Replace your capture policy? The one before is not kept.\x90\x02\x02\x12\x8a\x01\n" +
+	"\x15UpdateCaptureApproval\x12+.paput.memo.v1.UpdateCaptureApprovalRequest\x1a,.paput.memo.v1.UpdateCaptureApprovalResponse\"\x16\xaa\xbb\x18\x0f\n" +
+	"\rpaput.account\x90\x02\x02\x12\xf9\x01\n" +
 	"\x11GetDiscardContext\x12'.paput.memo.v1.GetDiscardContextRequest\x1a(.paput.memo.v1.GetDiscardContextResponse\"\x90\x01\xaa\xbb\x18\x88\x01\n" +
 	"\rpaput.capture\x12w\n" +
 	" paput_get_discard_policy_context\x12\bDiscards\x1aIThe policy, and what was discarded lately and why: to improve the policy.\x90\x02\x01\x12t\n" +
@@ -2591,26 +2606,28 @@ var file_paput_memo_v1_memo_service_proto_goTypes = []any{
 	(*MarkProcessedSessionsRequest)(nil),  // 44: paput.memo.v1.MarkProcessedSessionsRequest
 	(*GetCapturePolicyRequest)(nil),       // 45: paput.memo.v1.GetCapturePolicyRequest
 	(*UpdateCapturePolicyRequest)(nil),    // 46: paput.memo.v1.UpdateCapturePolicyRequest
-	(*GetDiscardContextRequest)(nil),      // 47: paput.memo.v1.GetDiscardContextRequest
-	(*ExportAccountRequest)(nil),          // 48: paput.memo.v1.ExportAccountRequest
-	(*ImportAccountRequest)(nil),          // 49: paput.memo.v1.ImportAccountRequest
-	(*CreateNoteResponse)(nil),            // 50: paput.memo.v1.CreateNoteResponse
-	(*SearchNotesResponse)(nil),           // 51: paput.memo.v1.SearchNotesResponse
-	(*GetNoteResponse)(nil),               // 52: paput.memo.v1.GetNoteResponse
-	(*UpdateNoteResponse)(nil),            // 53: paput.memo.v1.UpdateNoteResponse
-	(*DeleteNoteResponse)(nil),            // 54: paput.memo.v1.DeleteNoteResponse
-	(*AddCandidatesResponse)(nil),         // 55: paput.memo.v1.AddCandidatesResponse
-	(*ListCandidatesResponse)(nil),        // 56: paput.memo.v1.ListCandidatesResponse
-	(*UpdateCandidatesResponse)(nil),      // 57: paput.memo.v1.UpdateCandidatesResponse
-	(*DiscardCandidatesResponse)(nil),     // 58: paput.memo.v1.DiscardCandidatesResponse
-	(*SaveCandidatesResponse)(nil),        // 59: paput.memo.v1.SaveCandidatesResponse
-	(*ListProcessedSessionsResponse)(nil), // 60: paput.memo.v1.ListProcessedSessionsResponse
-	(*MarkProcessedSessionsResponse)(nil), // 61: paput.memo.v1.MarkProcessedSessionsResponse
-	(*GetCapturePolicyResponse)(nil),      // 62: paput.memo.v1.GetCapturePolicyResponse
-	(*UpdateCapturePolicyResponse)(nil),   // 63: paput.memo.v1.UpdateCapturePolicyResponse
-	(*GetDiscardContextResponse)(nil),     // 64: paput.memo.v1.GetDiscardContextResponse
-	(*ExportAccountResponse)(nil),         // 65: paput.memo.v1.ExportAccountResponse
-	(*ImportAccountResponse)(nil),         // 66: paput.memo.v1.ImportAccountResponse
+	(*UpdateCaptureApprovalRequest)(nil),  // 47: paput.memo.v1.UpdateCaptureApprovalRequest
+	(*GetDiscardContextRequest)(nil),      // 48: paput.memo.v1.GetDiscardContextRequest
+	(*ExportAccountRequest)(nil),          // 49: paput.memo.v1.ExportAccountRequest
+	(*ImportAccountRequest)(nil),          // 50: paput.memo.v1.ImportAccountRequest
+	(*CreateNoteResponse)(nil),            // 51: paput.memo.v1.CreateNoteResponse
+	(*SearchNotesResponse)(nil),           // 52: paput.memo.v1.SearchNotesResponse
+	(*GetNoteResponse)(nil),               // 53: paput.memo.v1.GetNoteResponse
+	(*UpdateNoteResponse)(nil),            // 54: paput.memo.v1.UpdateNoteResponse
+	(*DeleteNoteResponse)(nil),            // 55: paput.memo.v1.DeleteNoteResponse
+	(*AddCandidatesResponse)(nil),         // 56: paput.memo.v1.AddCandidatesResponse
+	(*ListCandidatesResponse)(nil),        // 57: paput.memo.v1.ListCandidatesResponse
+	(*UpdateCandidatesResponse)(nil),      // 58: paput.memo.v1.UpdateCandidatesResponse
+	(*DiscardCandidatesResponse)(nil),     // 59: paput.memo.v1.DiscardCandidatesResponse
+	(*SaveCandidatesResponse)(nil),        // 60: paput.memo.v1.SaveCandidatesResponse
+	(*ListProcessedSessionsResponse)(nil), // 61: paput.memo.v1.ListProcessedSessionsResponse
+	(*MarkProcessedSessionsResponse)(nil), // 62: paput.memo.v1.MarkProcessedSessionsResponse
+	(*GetCapturePolicyResponse)(nil),      // 63: paput.memo.v1.GetCapturePolicyResponse
+	(*UpdateCapturePolicyResponse)(nil),   // 64: paput.memo.v1.UpdateCapturePolicyResponse
+	(*UpdateCaptureApprovalResponse)(nil), // 65: paput.memo.v1.UpdateCaptureApprovalResponse
+	(*GetDiscardContextResponse)(nil),     // 66: paput.memo.v1.GetDiscardContextResponse
+	(*ExportAccountResponse)(nil),         // 67: paput.memo.v1.ExportAccountResponse
+	(*ImportAccountResponse)(nil),         // 68: paput.memo.v1.ImportAccountResponse
 }
 var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
 	30, // 0: paput.memo.v1.Memo.create_time:type_name -> google.protobuf.Timestamp
@@ -2669,39 +2686,41 @@ var file_paput_memo_v1_memo_service_proto_depIdxs = []int32{
 	44, // 53: paput.memo.v1.MemoService.MarkProcessedSessions:input_type -> paput.memo.v1.MarkProcessedSessionsRequest
 	45, // 54: paput.memo.v1.MemoService.GetCapturePolicy:input_type -> paput.memo.v1.GetCapturePolicyRequest
 	46, // 55: paput.memo.v1.MemoService.UpdateCapturePolicy:input_type -> paput.memo.v1.UpdateCapturePolicyRequest
-	47, // 56: paput.memo.v1.MemoService.GetDiscardContext:input_type -> paput.memo.v1.GetDiscardContextRequest
-	48, // 57: paput.memo.v1.MemoService.ExportAccount:input_type -> paput.memo.v1.ExportAccountRequest
-	49, // 58: paput.memo.v1.MemoService.ImportAccount:input_type -> paput.memo.v1.ImportAccountRequest
-	3,  // 59: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
-	7,  // 60: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
-	9,  // 61: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
-	11, // 62: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
-	13, // 63: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
-	16, // 64: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
-	19, // 65: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
-	21, // 66: paput.memo.v1.MemoService.WatchMemos:output_type -> paput.memo.v1.WatchMemosResponse
-	23, // 67: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
-	25, // 68: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
-	28, // 69: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
-	50, // 70: paput.memo.v1.MemoService.CreateNote:output_type -> paput.memo.v1.CreateNoteResponse
-	51, // 71: paput.memo.v1.MemoService.SearchNotes:output_type -> paput.memo.v1.SearchNotesResponse
-	52, // 72: paput.memo.v1.MemoService.GetNote:output_type -> paput.memo.v1.GetNoteResponse
-	53, // 73: paput.memo.v1.MemoService.UpdateNote:output_type -> paput.memo.v1.UpdateNoteResponse
-	54, // 74: paput.memo.v1.MemoService.DeleteNote:output_type -> paput.memo.v1.DeleteNoteResponse
-	55, // 75: paput.memo.v1.MemoService.AddCandidates:output_type -> paput.memo.v1.AddCandidatesResponse
-	56, // 76: paput.memo.v1.MemoService.ListCandidates:output_type -> paput.memo.v1.ListCandidatesResponse
-	57, // 77: paput.memo.v1.MemoService.UpdateCandidates:output_type -> paput.memo.v1.UpdateCandidatesResponse
-	58, // 78: paput.memo.v1.MemoService.DiscardCandidates:output_type -> paput.memo.v1.DiscardCandidatesResponse
-	59, // 79: paput.memo.v1.MemoService.SaveCandidates:output_type -> paput.memo.v1.SaveCandidatesResponse
-	60, // 80: paput.memo.v1.MemoService.ListProcessedSessions:output_type -> paput.memo.v1.ListProcessedSessionsResponse
-	61, // 81: paput.memo.v1.MemoService.MarkProcessedSessions:output_type -> paput.memo.v1.MarkProcessedSessionsResponse
-	62, // 82: paput.memo.v1.MemoService.GetCapturePolicy:output_type -> paput.memo.v1.GetCapturePolicyResponse
-	63, // 83: paput.memo.v1.MemoService.UpdateCapturePolicy:output_type -> paput.memo.v1.UpdateCapturePolicyResponse
-	64, // 84: paput.memo.v1.MemoService.GetDiscardContext:output_type -> paput.memo.v1.GetDiscardContextResponse
-	65, // 85: paput.memo.v1.MemoService.ExportAccount:output_type -> paput.memo.v1.ExportAccountResponse
-	66, // 86: paput.memo.v1.MemoService.ImportAccount:output_type -> paput.memo.v1.ImportAccountResponse
-	59, // [59:87] is the sub-list for method output_type
-	31, // [31:59] is the sub-list for method input_type
+	47, // 56: paput.memo.v1.MemoService.UpdateCaptureApproval:input_type -> paput.memo.v1.UpdateCaptureApprovalRequest
+	48, // 57: paput.memo.v1.MemoService.GetDiscardContext:input_type -> paput.memo.v1.GetDiscardContextRequest
+	49, // 58: paput.memo.v1.MemoService.ExportAccount:input_type -> paput.memo.v1.ExportAccountRequest
+	50, // 59: paput.memo.v1.MemoService.ImportAccount:input_type -> paput.memo.v1.ImportAccountRequest
+	3,  // 60: paput.memo.v1.MemoService.CreateMemos:output_type -> paput.memo.v1.CreateMemosResponse
+	7,  // 61: paput.memo.v1.MemoService.SearchMemos:output_type -> paput.memo.v1.SearchMemosResponse
+	9,  // 62: paput.memo.v1.MemoService.UpdateMemo:output_type -> paput.memo.v1.UpdateMemoResponse
+	11, // 63: paput.memo.v1.MemoService.DeleteMemos:output_type -> paput.memo.v1.DeleteMemosResponse
+	13, // 64: paput.memo.v1.MemoService.RestoreMemos:output_type -> paput.memo.v1.RestoreMemosResponse
+	16, // 65: paput.memo.v1.MemoService.PublishMemos:output_type -> paput.memo.v1.PublishMemosResponse
+	19, // 66: paput.memo.v1.MemoService.UnpublishMemos:output_type -> paput.memo.v1.UnpublishMemosResponse
+	21, // 67: paput.memo.v1.MemoService.WatchMemos:output_type -> paput.memo.v1.WatchMemosResponse
+	23, // 68: paput.memo.v1.MemoService.GetPublicMemo:output_type -> paput.memo.v1.GetPublicMemoResponse
+	25, // 69: paput.memo.v1.MemoService.ListMemoRevisions:output_type -> paput.memo.v1.ListMemoRevisionsResponse
+	28, // 70: paput.memo.v1.MemoService.ListCategories:output_type -> paput.memo.v1.ListCategoriesResponse
+	51, // 71: paput.memo.v1.MemoService.CreateNote:output_type -> paput.memo.v1.CreateNoteResponse
+	52, // 72: paput.memo.v1.MemoService.SearchNotes:output_type -> paput.memo.v1.SearchNotesResponse
+	53, // 73: paput.memo.v1.MemoService.GetNote:output_type -> paput.memo.v1.GetNoteResponse
+	54, // 74: paput.memo.v1.MemoService.UpdateNote:output_type -> paput.memo.v1.UpdateNoteResponse
+	55, // 75: paput.memo.v1.MemoService.DeleteNote:output_type -> paput.memo.v1.DeleteNoteResponse
+	56, // 76: paput.memo.v1.MemoService.AddCandidates:output_type -> paput.memo.v1.AddCandidatesResponse
+	57, // 77: paput.memo.v1.MemoService.ListCandidates:output_type -> paput.memo.v1.ListCandidatesResponse
+	58, // 78: paput.memo.v1.MemoService.UpdateCandidates:output_type -> paput.memo.v1.UpdateCandidatesResponse
+	59, // 79: paput.memo.v1.MemoService.DiscardCandidates:output_type -> paput.memo.v1.DiscardCandidatesResponse
+	60, // 80: paput.memo.v1.MemoService.SaveCandidates:output_type -> paput.memo.v1.SaveCandidatesResponse
+	61, // 81: paput.memo.v1.MemoService.ListProcessedSessions:output_type -> paput.memo.v1.ListProcessedSessionsResponse
+	62, // 82: paput.memo.v1.MemoService.MarkProcessedSessions:output_type -> paput.memo.v1.MarkProcessedSessionsResponse
+	63, // 83: paput.memo.v1.MemoService.GetCapturePolicy:output_type -> paput.memo.v1.GetCapturePolicyResponse
+	64, // 84: paput.memo.v1.MemoService.UpdateCapturePolicy:output_type -> paput.memo.v1.UpdateCapturePolicyResponse
+	65, // 85: paput.memo.v1.MemoService.UpdateCaptureApproval:output_type -> paput.memo.v1.UpdateCaptureApprovalResponse
+	66, // 86: paput.memo.v1.MemoService.GetDiscardContext:output_type -> paput.memo.v1.GetDiscardContextResponse
+	67, // 87: paput.memo.v1.MemoService.ExportAccount:output_type -> paput.memo.v1.ExportAccountResponse
+	68, // 88: paput.memo.v1.MemoService.ImportAccount:output_type -> paput.memo.v1.ImportAccountResponse
+	60, // [60:89] is the sub-list for method output_type
+	31, // [31:60] is the sub-list for method input_type
 	31, // [31:31] is the sub-list for extension type_name
 	31, // [31:31] is the sub-list for extension extendee
 	0,  // [0:31] is the sub-list for field type_name

@@ -82,6 +82,9 @@ const (
 	// MemoServiceUpdateCapturePolicyProcedure is the procedure name of the MemoService's
 	// UpdateCapturePolicy RPC.
 	MemoServiceUpdateCapturePolicyProcedure = "/paput.memo.v1.MemoService/UpdateCapturePolicy"
+	// MemoServiceUpdateCaptureApprovalProcedure is the procedure name of the MemoService's
+	// UpdateCaptureApproval RPC.
+	MemoServiceUpdateCaptureApprovalProcedure = "/paput.memo.v1.MemoService/UpdateCaptureApproval"
 	// MemoServiceGetDiscardContextProcedure is the procedure name of the MemoService's
 	// GetDiscardContext RPC.
 	MemoServiceGetDiscardContextProcedure = "/paput.memo.v1.MemoService/GetDiscardContext"
@@ -289,6 +292,14 @@ var (
 			IdempotencyLevel: connect.IdempotencyIdempotent,
 		}
 	})
+	memoServiceUpdateCaptureApprovalSpec = sync.OnceValue(func() connect.Spec {
+		return connect.Spec{
+			StreamType:       connect.StreamTypeUnary,
+			Schema:           v1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService").Methods().ByName("UpdateCaptureApproval"),
+			Procedure:        MemoServiceUpdateCaptureApprovalProcedure,
+			IdempotencyLevel: connect.IdempotencyIdempotent,
+		}
+	})
 	memoServiceGetDiscardContextSpec = sync.OnceValue(func() connect.Spec {
 		return connect.Spec{
 			StreamType:       connect.StreamTypeUnary,
@@ -423,7 +434,8 @@ type MemoServiceClient interface {
 	// SaveCandidates makes memos of pending candidates, with changes if any are given, and closes the candidates, all in one
 	// transaction. Each item stands alone, as in UpdateCandidates. A candidate that was saved before stays that memo.
 	//
-	// Errors: invalid_argument when there is no item or there are too many.
+	// Errors: invalid_argument when there is no item or there are too many; permission_denied where only the person approves,
+	// unless by_person is set and the token has the scope paput.account as well.
 	SaveCandidates(context.Context, *v1.SaveCandidatesRequest) (*v1.SaveCandidatesResponse, error)
 	// ListProcessedSessions lists the sessions that were reviewed, the last first.
 	//
@@ -439,6 +451,9 @@ type MemoServiceClient interface {
 	//
 	// Errors: aborted when etag is given and the policy has changed since; invalid_argument.
 	UpdateCapturePolicy(context.Context, *v1.UpdateCapturePolicyRequest) (*v1.UpdateCapturePolicyResponse, error)
+	// UpdateCaptureApproval decides whether only the person makes memos of candidates, in a program of their own such as the
+	// command line, or whoever may write memos. The scope that it takes is offered to no MCP client.
+	UpdateCaptureApproval(context.Context, *v1.UpdateCaptureApprovalRequest) (*v1.UpdateCaptureApprovalResponse, error)
 	// GetDiscardContext gives the policy and the latest discards with their reasons, for a model to improve the policy by.
 	//
 	// Errors: invalid_argument when the page token is malformed.
@@ -618,7 +633,8 @@ type MemoServiceHandler interface {
 	// SaveCandidates makes memos of pending candidates, with changes if any are given, and closes the candidates, all in one
 	// transaction. Each item stands alone, as in UpdateCandidates. A candidate that was saved before stays that memo.
 	//
-	// Errors: invalid_argument when there is no item or there are too many.
+	// Errors: invalid_argument when there is no item or there are too many; permission_denied where only the person approves,
+	// unless by_person is set and the token has the scope paput.account as well.
 	SaveCandidates(context.Context, *v1.SaveCandidatesRequest) (*v1.SaveCandidatesResponse, error)
 	// ListProcessedSessions lists the sessions that were reviewed, the last first.
 	//
@@ -634,6 +650,9 @@ type MemoServiceHandler interface {
 	//
 	// Errors: aborted when etag is given and the policy has changed since; invalid_argument.
 	UpdateCapturePolicy(context.Context, *v1.UpdateCapturePolicyRequest) (*v1.UpdateCapturePolicyResponse, error)
+	// UpdateCaptureApproval decides whether only the person makes memos of candidates, in a program of their own such as the
+	// command line, or whoever may write memos. The scope that it takes is offered to no MCP client.
+	UpdateCaptureApproval(context.Context, *v1.UpdateCaptureApprovalRequest) (*v1.UpdateCaptureApprovalResponse, error)
 	// GetDiscardContext gives the policy and the latest discards with their reasons, for a model to improve the policy by.
 	//
 	// Errors: invalid_argument when the page token is malformed.
@@ -688,6 +707,7 @@ func RegisterMemoServiceHandler(server *connect.Server, svc MemoServiceHandler) 
 		connect.Method{Spec: memoServiceMarkProcessedSessionsSpec(), Handler: adapter.markProcessedSessions},
 		connect.Method{Spec: memoServiceGetCapturePolicySpec(), Handler: adapter.getCapturePolicy},
 		connect.Method{Spec: memoServiceUpdateCapturePolicySpec(), Handler: adapter.updateCapturePolicy},
+		connect.Method{Spec: memoServiceUpdateCaptureApprovalSpec(), Handler: adapter.updateCaptureApproval},
 		connect.Method{Spec: memoServiceGetDiscardContextSpec(), Handler: adapter.getDiscardContext},
 		connect.Method{Spec: memoServiceExportAccountSpec(), Handler: adapter.exportAccount},
 		connect.Method{Spec: memoServiceImportAccountSpec(), Handler: adapter.importAccount},
@@ -826,6 +846,10 @@ func (UnimplementedMemoServiceHandler) GetCapturePolicy(context.Context, *v1.Get
 
 func (UnimplementedMemoServiceHandler) UpdateCapturePolicy(context.Context, *v1.UpdateCapturePolicyRequest) (*v1.UpdateCapturePolicyResponse, error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.UpdateCapturePolicy is not implemented")
+}
+
+func (UnimplementedMemoServiceHandler) UpdateCaptureApproval(context.Context, *v1.UpdateCaptureApprovalRequest) (*v1.UpdateCaptureApprovalResponse, error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, "paput.memo.v1.MemoService.UpdateCaptureApproval is not implemented")
 }
 
 func (UnimplementedMemoServiceHandler) GetDiscardContext(context.Context, *v1.GetDiscardContextRequest) (*v1.GetDiscardContextResponse, error) {
@@ -1039,6 +1063,14 @@ func (c *memoServiceClient) GetCapturePolicy(ctx context.Context, req *v1.GetCap
 func (c *memoServiceClient) UpdateCapturePolicy(ctx context.Context, req *v1.UpdateCapturePolicyRequest) (*v1.UpdateCapturePolicyResponse, error) {
 	var res v1.UpdateCapturePolicyResponse
 	if err := c.client.CallUnary(ctx, memoServiceUpdateCapturePolicySpec(), req, &res); err != nil {
+		return nil, err
+	}
+	return &res, nil
+}
+
+func (c *memoServiceClient) UpdateCaptureApproval(ctx context.Context, req *v1.UpdateCaptureApprovalRequest) (*v1.UpdateCaptureApprovalResponse, error) {
+	var res v1.UpdateCaptureApprovalResponse
+	if err := c.client.CallUnary(ctx, memoServiceUpdateCaptureApprovalSpec(), req, &res); err != nil {
 		return nil, err
 	}
 	return &res, nil
@@ -1360,6 +1392,18 @@ func (h memoServiceHandler) updateCapturePolicy(ctx context.Context, _ connect.S
 		return err
 	}
 	res, err := h.svc.UpdateCapturePolicy(ctx, &req)
+	if err != nil {
+		return err
+	}
+	return stream.Send(res)
+}
+
+func (h memoServiceHandler) updateCaptureApproval(ctx context.Context, _ connect.Spec, stream connect.ServerStream) error {
+	var req v1.UpdateCaptureApprovalRequest
+	if err := stream.Receive(&req); err != nil {
+		return err
+	}
+	res, err := h.svc.UpdateCaptureApproval(ctx, &req)
 	if err != nil {
 		return err
 	}
