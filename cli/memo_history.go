@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 
@@ -54,7 +55,7 @@ func (a *app) memoHistoryCommand() *cobra.Command {
 func (a *app) printRevisions(res *memov1.ListMemoRevisionsResponse) error {
 	t := table{head: []string{"REVISION", "TIME", "ACTION", "BY", "CHANGED"}}
 	for _, r := range res.GetRevisions() {
-		t.add(fmt.Sprint(r.GetRevision()), a.moment(r.GetTime()), r.GetAction(), fit(clean(r.GetClientId()), 20),
+		t.add(fmt.Sprint(r.GetRevision()), a.moment(r.GetTime()), r.GetAction(), fit(clean(cmp.Or(r.GetClientName(), r.GetClientId())), 32),
 			strings.Join(r.GetChangedFields(), ", "))
 	}
 	if err := t.write(a.Out, a.Width); err != nil {

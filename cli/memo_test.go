@@ -206,9 +206,9 @@ func TestHistoryAndCategories(t *testing.T) {
 	p.ok("memo", "add", "-t", "One", "x")
 	p.ok("memo", "edit", memo1, "--title", "Two")
 	p.wide = 80
-	if got, want := p.ok("memo", "history", memo1), `REVISION  TIME              ACTION   BY     CHANGED
-2         2026-03-01 12:00  updated  dcr_1  title, body
-1         2026-03-01 12:00  created  dcr_1  title, body
+	if got, want := p.ok("memo", "history", memo1), `REVISION  TIME              ACTION   BY                 CHANGED
+2         2026-03-01 12:00  updated  unverified: paput  title, body
+1         2026-03-01 12:00  created  unverified: paput  title, body
 `; got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}

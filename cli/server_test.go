@@ -547,7 +547,7 @@ func (s *server) ListMemoRevisions(_ context.Context, r *memov1.ListMemoRevision
 			action = "created"
 		}
 		res.Revisions = append(res.Revisions, &memov1.MemoRevision{
-			Revision: n, Action: action, ChangedFields: []string{"title", "body"}, Time: m.CreateTime, ClientId: "dcr_1", Memo: m,
+			Revision: n, Action: action, ChangedFields: []string{"title", "body"}, Time: m.CreateTime, ClientId: "dcr_1", ClientName: "unverified: paput", Memo: m,
 		})
 	}
 	return res, nil

@@ -175,6 +175,10 @@ func (a *app) wire(keys serverKeys) (err error) {
 	}
 	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
 	server := rpc.NewServer(rpc.Config{Auth: a.oauth, Log: a.log, Codes: codes, Stopping: a.stopping})
+<<<<<<< HEAD
+=======
+	a.memos = memo.New(memo.Config{Log: a.events, Now: a.cfg.clock(), NewID: newID, PublicURL: a.cfg.publicURL, ClientNames: a.oauth.ClientNames, Logger: a.log, Meaning: a.cfg.embeddings.meaning()})
+>>>>>>> a894a0e (services/memo: name who made each revision)
 	memov1connect.RegisterMemoServiceHandler(server, a.memos)
 	accountv1connect.RegisterAccountServiceHandler(server, a.accounts)
 	oauthv1connect.RegisterOAuthServiceHandler(server, a.oauth)

@@ -89,8 +89,8 @@ func TestServiceActsForAPerson(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := history.GetRevisions(); len(got) != 1 || got[0].GetClientId() != reports.ClientID {
-		t.Errorf("got revisions %v, want one by %s", got, reports.ClientID)
+	if got := history.GetRevisions(); len(got) != 1 || got[0].GetClientId() != reports.ClientID || got[0].GetClientName() != "Reports" {
+		t.Errorf("got revisions %v, want one by %s, Reports", got, reports.ClientID)
 	}
 	if got := callTool(t, server.url, logIn(t, newVisitor(server), "paput.read"), "paput_search_memo", `{"query":"Sales"}`); !strings.Contains(toJSON(t, got), id) {
 		t.Errorf("the person does not find it: %v", got)

@@ -35,7 +35,7 @@ func (s *Service) ListMemoRevisions(ctx context.Context, req *memov1.ListMemoRev
 		if n > len(revisions) {
 			return nil, noRevision(memo, n)
 		}
-		return &memov1.ListMemoRevisionsResponse{Revisions: revisions[n-1 : n]}, nil
+		return &memov1.ListMemoRevisionsResponse{Revisions: revisions[n-1 : n]}, s.nameClients(ctx, revisions[n-1:n], records)
 	}
 	res := &memov1.ListMemoRevisionsResponse{}
 	i := len(revisions)
@@ -50,7 +50,32 @@ func (s *Service) ListMemoRevisions(ctx context.Context, req *memov1.ListMemoRev
 		revisions[i-1].Memo.Body = ""
 		res.Revisions = append(res.Revisions, revisions[i-1])
 	}
-	return res, nil
+	return res, s.nameClients(ctx, res.GetRevisions(), records)
+}
+
+// nameClients names who made revisions. Who an archive says made one is not known here, so that one has the name of who
+// imported it.
+func (s *Service) nameClients(ctx context.Context, revisions []*memov1.MemoRevision, records []eventlog.Record) error {
+	if s.clientNames == nil {
+		return nil
+	}
+	events := make([]*memov1.MemoEvent, len(revisions))
+	var ids []string
+	for i, rev := range revisions {
+		events[i], _ = records[rev.GetRevision()-1].Event.(*memov1.MemoEvent)
+		ids = append(ids, events[i].GetClientId())
+	}
+	names, err := s.clientNames(ctx, unique(ids))
+	if err != nil {
+		return fmt.Errorf("name the clients: %w", err)
+	}
+	for i, e := range events {
+		revisions[i].ClientName = names[e.GetClientId()]
+		if e.GetImported() != nil && revisions[i].GetClientName() != "" {
+			revisions[i].ClientName += ", by import"
+		}
+	}
+	return nil
 }
 
 func noRevision(memo state, n int) error {

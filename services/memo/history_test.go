@@ -1,6 +1,8 @@
 package memo
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"testing"
@@ -13,6 +15,52 @@ import (
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
 )
+
+// TestHistoryNamesClients looks at a memo that three clients made, one of them by importing what a fourth had done elsewhere.
+func TestHistoryNamesClients(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var asked [][]string
+	w.service.clientNames = func(_ context.Context, ids []string) (map[string]string, error) {
+		asked = append(asked, ids)
+		return map[string]string{"client_a": "unverified: A", "client_i": "Importer", "client_b": "B"}, nil
+	}
+	id := w.create(t, "alice", draftOf("x", ""))[0]
+	for i, client := range []string{"client_b", "client_b", "client_c"} {
+		if _, err := w.UpdateMemo(bearing(t.Context(), "alice:"+client+":paput.write"), &memov1.UpdateMemoRequest{Id: id, Title: fmt.Sprint(i)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	by := func(w *world, person, id string, revision int32) (names []string) {
+		t.Helper()
+		res, err := w.ListMemoRevisions(as(t, person), &memov1.ListMemoRevisionsRequest{Id: id, Revision: revision})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, r := range res.GetRevisions() {
+			names = append(names, r.GetClientId()+" "+r.GetClientName())
+		}
+		return names
+	}
+	if got, want := by(w, "alice", id, 0), []string{"client_c ", "client_b B", "client_b B", "client_a unverified: A"}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := by(w, "alice", id, 1), []string{"client_a unverified: A"}; !slices.Equal(got, want) {
+		t.Errorf("one revision: got %q, want %q", got, want)
+	}
+	if want := [][]string{{"client_c", "client_b", "client_a"}, {"client_a"}}; !cmp.Equal(asked, want) {
+		t.Errorf("asked for %q, want %q", asked, want)
+	}
+	there := newWorld(t)
+	there.service.clientNames = w.service.clientNames
+	there.mustImport(t, "bob", 100, &memov1.ImportAccountRequest{Records: recordsOf(w.export(t, "alice", ""))})
+	if got, want := by(there, "bob", id, 0), []string{"client_c Importer, by import", "client_b Importer, by import", "client_b Importer, by import", "client_a Importer, by import"}; !slices.Equal(got, want) {
+		t.Errorf("imported: got %q, want %q", got, want)
+	}
+	w.service.clientNames = func(context.Context, []string) (map[string]string, error) { return nil, errors.New("a secret") }
+	_, err := w.ListMemoRevisions(as(t, "alice"), &memov1.ListMemoRevisionsRequest{Id: id})
+	wantCode(t, err, connect.CodeInternal, "internal error")
+}
 
 func TestHistory(t *testing.T) {
 	t.Parallel()
