@@ -17,7 +17,7 @@ func (a *app) captureCommand() *cobra.Command {
 it and it is one, discard it and the same is not proposed again. The policy tells
 assistants what you want kept and what not.`,
 		a.captureListCommand(), a.captureShowCommand(), a.captureAddCommand(), a.captureApproveCommand(),
-		a.captureDiscardCommand(), a.capturePolicyCommand(), a.captureSessionsCommand())
+		a.captureDiscardCommand(), a.capturePolicyCommand(), a.captureApprovalCommand(), a.captureSessionsCommand())
 }
 
 // sources are what the server knows as such.
@@ -223,7 +223,7 @@ removes.`,
 			if len(mask) > 0 && len(ids) > 1 {
 				return usagef("the flags change one proposal; approve the others by themselves")
 			}
-			req := &memov1.SaveCandidatesRequest{}
+			req := &memov1.SaveCandidatesRequest{ByPerson: true}
 			for _, id := range ids {
 				req.Candidates = append(req.Candidates, &memov1.CandidateEdit{Id: id})
 			}

@@ -19,7 +19,7 @@ func commands() []string {
 		"", "login", "logout", "status", "memo", "memo add", "memo search", "memo show", "memo edit", "memo rm", "memo restore", "memo publish", "memo unpublish",
 		"memo history", "memo categories", "memo watch",
 		"note", "note create", "note search", "note show", "note edit", "note rm",
-		"capture", "capture list", "capture show", "capture add", "capture approve", "capture discard", "capture policy", "capture sessions",
+		"capture", "capture list", "capture show", "capture add", "capture approve", "capture discard", "capture policy", "capture approval", "capture sessions",
 		"export", "import", "mcp", "audit", "audit tail", "account", "account erase", "version", "exit-codes",
 	}
 }

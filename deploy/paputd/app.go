@@ -175,10 +175,6 @@ func (a *app) wire(keys serverKeys) (err error) {
 	}
 	codes := []rpc.Codes{memo.Codes, account.Codes, oauth.Codes}
 	server := rpc.NewServer(rpc.Config{Auth: a.oauth, Log: a.log, Codes: codes, Stopping: a.stopping})
-<<<<<<< HEAD
-=======
-	a.memos = memo.New(memo.Config{Log: a.events, Now: a.cfg.clock(), NewID: newID, PublicURL: a.cfg.publicURL, ClientNames: a.oauth.ClientNames, Logger: a.log, Meaning: a.cfg.embeddings.meaning()})
->>>>>>> a894a0e (services/memo: name who made each revision)
 	memov1connect.RegisterMemoServiceHandler(server, a.memos)
 	accountv1connect.RegisterAccountServiceHandler(server, a.accounts)
 	oauthv1connect.RegisterOAuthServiceHandler(server, a.oauth)
@@ -244,8 +240,11 @@ func (a *app) useKeys(keys serverKeys) error {
 
 // newServices makes the services. What one needs of another it is given here.
 func (c *config) newServices(events *eventlog.Log, keys serverKeys, log *slog.Logger) (*account.Service, *oauth.Server, *memo.Service, error) {
-	memos := memo.New(memo.Config{Log: events, Now: c.clock(), NewID: newID, PublicURL: c.publicURL, Logger: log, Meaning: c.embeddings.meaning()})
 	var server *oauth.Server
+	memos := memo.New(memo.Config{
+		Log: events, Now: c.clock(), NewID: newID, PublicURL: c.publicURL, Logger: log, Meaning: c.embeddings.meaning(),
+		ClientNames: func(ctx context.Context, ids []string) (map[string]string, error) { return server.ClientNames(ctx, ids) },
+	})
 	accounts := account.New(account.Config{
 		Log: events, PublicURL: c.publicURL, Now: c.clock(), NewID: newID, Logger: log,
 		Erasures: []account.Erasure{

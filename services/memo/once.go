@@ -65,6 +65,9 @@ func once[A proto.Message](ctx context.Context, s *Service, req keyed, command f
 		return answer, err
 	}
 	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
+		if err := admit(tx, caller.AccountID); err != nil {
+			return err
+		}
 		records, err := tx.Load(stream)
 		if err != nil {
 			return err
