@@ -243,7 +243,9 @@ func (c *config) newServices(events *eventlog.Log, keys serverKeys, log *slog.Lo
 	var server *oauth.Server
 	memos := memo.New(memo.Config{
 		Log: events, Now: c.clock(), NewID: newID, PublicURL: c.publicURL, Logger: log, Meaning: c.embeddings.meaning(),
-		ClientNames: func(ctx context.Context, ids []string) (map[string]string, error) { return server.ClientNames(ctx, ids) },
+		ClientNames: func(ctx context.Context, ids []string) (map[string]string, error) {
+			return server.ClientNames(ctx, ids)
+		},
 	})
 	accounts := account.New(account.Config{
 		Log: events, PublicURL: c.publicURL, Now: c.clock(), NewID: newID, Logger: log,
