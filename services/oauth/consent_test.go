@@ -115,7 +115,7 @@ func TestConsentProposesNotTheAccount(t *testing.T) {
 	b := w.newBrowser("acct_1")
 	a := w.register(nil)
 	page := b.begin(a.query("scope", "paput.read paput.account"))
-	if r := b.get(page); !strings.Contains(r.body, `value="paput.account"> <span>Take out everything you keep here, bring in such an archive, and erase your account for good</span>`) {
+	if r := b.get(page); !strings.Contains(r.body, `value="paput.account"> <span>Take out everything you keep here, bring in such an archive, approve suggestions in your place, and erase your account for good</span>`) {
 		t.Errorf("the page has no empty box for the account:\n%s", r.body)
 	}
 	form := b.consentForm(page, "approve")

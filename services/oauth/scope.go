@@ -23,8 +23,8 @@ func Scopes() []Scope {
 		{"paput.write", "Create, change and delete your memos and notes, and everything that reading allows", "メモとノートを作成・変更・削除する（読むことも含みます）"},
 		{"paput.publish", "Make your memos public on the web, and everything that writing allows", "メモをウェブに公開する（読み書きも含みます）"},
 		{
-			scopeAccount, "Take out everything you keep here, bring in such an archive, and erase your account for good",
-			"保存している内容をすべて書き出す、書き出した内容を取り込む、アカウントを完全に消去する",
+			scopeAccount, "Take out everything you keep here, bring in such an archive, approve suggestions in your place, and erase your account for good",
+			"保存している内容をすべて書き出す、書き出した内容を取り込む、あなたに代わって候補を承認する、アカウントを完全に消去する",
 		},
 		{"paput.audit", "Read the record of sign-ins and of what was allowed to whom", "サインインと許可の記録を読む"},
 	}
