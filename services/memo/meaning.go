@@ -48,10 +48,11 @@ func newMeaning(m *Meaning, now func() time.Time) *meaning {
 	if m == nil {
 		return nil
 	}
-	out := &meaning{Meaning: *m, vectors: newVectors(m.Model), circuit: circuit{now: now}}
+	out := &meaning{Meaning: *m, circuit: circuit{now: now}}
 	if out.Patience == 0 {
 		out.Patience = usualPatience
 	}
+	out.vectors = newVectors(out.Model, out.Patience)
 	return out
 }
 

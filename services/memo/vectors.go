@@ -5,10 +5,12 @@ import (
 	"container/heap"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/paput/paput/services/eventlog"
 )
@@ -88,16 +90,17 @@ const maxVectorBytes = 256 << 20
 
 // vectors has the vectors of the accounts that searched last in memory. What is missing it reads from the table.
 type vectors struct {
-	model string
-	limit int // bytes
+	model    string
+	limit    int           // bytes
+	patience time.Duration // for reading what is not in memory
 
 	mu       sync.Mutex
 	accounts map[string]*accountVectors // guarded by mu
 	clock    int64                      // counts uses; guarded by mu
 }
 
-func newVectors(model string) *vectors {
-	return &vectors{model: model, limit: maxVectorBytes, accounts: make(map[string]*accountVectors)}
+func newVectors(model string, patience time.Duration) *vectors {
+	return &vectors{model: model, limit: maxVectorBytes, patience: patience, accounts: make(map[string]*accountVectors)}
 }
 
 // accountVectors are those of one account. Some may be of memos that have changed or are gone: whoever finds one looks
@@ -113,6 +116,7 @@ type accountVectors struct {
 	seqs       []int64
 	lengths    []float32
 	numbers    []int8 // dimensions of each
+	outlines   outlines
 }
 
 // neighbour is a vector that is near to another.
@@ -143,7 +147,7 @@ func (n neighbour) compare(o neighbour) int {
 // among are looked at, unless it is nil.
 func (v *vectors) nearest(ctx context.Context, db *sql.DB, accountID string, to vector, among map[int64]bool, limit int) ([]neighbour, error) {
 	a := v.account(accountID)
-	if err := a.catchUp(ctx, db, v.model, accountID, len(to), v.limit); err != nil {
+	if err := a.catchUp(ctx, db, v.model, accountID, len(to), v.limit, v.patience); err != nil {
 		return nil, err
 	}
 	v.weigh(a)
@@ -166,8 +170,8 @@ func (v *vectors) account(id string) *accountVectors {
 // weigh notes what an account takes, and drops the accounts that were not used for longest when all take too much.
 func (v *vectors) weigh(a *accountVectors) {
 	a.mu.RLock()
-	const perVector = 12 // seq and length
-	bytes := cap(a.numbers) + perVector*cap(a.seqs)
+	const perVector, perWord = 12, 8 // seq and length
+	bytes := cap(a.numbers) + perVector*cap(a.seqs) + perWord*cap(a.outlines.bits)
 	a.mu.RUnlock()
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -187,8 +191,8 @@ func (v *vectors) weigh(a *accountVectors) {
 	}
 }
 
-// catchUp reads what the table has and memory has not.
-func (a *accountVectors) catchUp(ctx context.Context, db *sql.DB, model, accountID string, dimensions, limit int) error {
+// catchUp reads what the table has and memory has not, and stops when patience is over: the next search goes on from there.
+func (a *accountVectors) catchUp(ctx context.Context, db *sql.DB, model, accountID string, dimensions, limit int, patience time.Duration) error {
 	var newest int64
 	err := db.QueryRowContext(ctx, "SELECT coalesce(max(seq), 0) FROM memo_vectors WHERE account_id = ?", accountID).Scan(&newest)
 	if err != nil {
@@ -202,49 +206,66 @@ func (a *accountVectors) catchUp(ctx context.Context, db *sql.DB, model, account
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	most := max(1, limit/dimensions)
-	if a.dimensions != dimensions {
-		a.reset(dimensions)
-	}
-	if err := a.read(ctx, db, model, accountID, most); err != nil {
-		return err
-	}
 	// Those that changed are there twice. When that may be many, or all take too much, all are read anew.
 	const slack = 1000
-	if a.fresh > 0 && len(a.seqs) > min(most, 2*a.fresh)+slack {
-		a.reset(dimensions)
-		if err := a.read(ctx, db, model, accountID, most); err != nil {
+	most := max(1, limit/dimensions)
+	if a.dimensions != dimensions || a.fresh > 0 && len(a.seqs) > min(most, 2*a.fresh)+slack {
+		if err := a.reset(ctx, db, accountID, dimensions, most); err != nil {
 			return err
+		}
+	}
+	waiting, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		n, err := a.read(ctx, db, model, accountID)
+		if err != nil {
+			return err
+		}
+		if n < readVectors {
+			break
+		}
+		if waiting.Err() != nil {
+			a.outlines.complete(a)
+			return ctx.Err()
 		}
 	}
 	if a.fresh == 0 {
 		a.fresh = len(a.seqs)
 	}
 	a.last = max(a.last, newest) // which may be of another model
+	a.outlines.complete(a)
 	return nil
 }
 
-func (a *accountVectors) reset(dimensions int) {
+// reset forgets all, so that reading begins with the newest that the account may have in memory.
+func (a *accountVectors) reset(ctx context.Context, db *sql.DB, accountID string, dimensions, most int) error {
 	a.dimensions, a.last, a.fresh = dimensions, 0, 0
-	a.seqs, a.lengths, a.numbers = nil, nil, nil
+	a.seqs, a.lengths, a.numbers, a.outlines = nil, nil, nil, outlines{}
+	err := db.QueryRowContext(ctx, "SELECT seq FROM memo_vectors WHERE account_id = ? ORDER BY seq DESC LIMIT 1 OFFSET ?", accountID, most).Scan(&a.last)
+	if err != nil && !errors.Is(err, sql.ErrNoRows) {
+		return fmt.Errorf("find vectors: %w", err)
+	}
+	return nil
 }
 
-// read appends what was written after a.last, the newest first.
-func (a *accountVectors) read(ctx context.Context, db *sql.DB, model, accountID string, most int) error {
-	rows, err := db.QueryContext(ctx, "SELECT seq, vector FROM memo_vectors WHERE account_id = ? AND model = ? AND seq > ? AND length(vector) = ? ORDER BY seq DESC LIMIT ?",
-		accountID, model, a.last, a.dimensions, most)
+// readVectors is how many vectors are read in one query.
+const readVectors = 1000
+
+// read appends some of what was written after a.last, and says how many.
+func (a *accountVectors) read(ctx context.Context, db *sql.DB, model, accountID string) (n int, err error) {
+	rows, err := db.QueryContext(ctx, "SELECT seq, vector FROM memo_vectors WHERE account_id = ? AND model = ? AND seq > ? AND length(vector) = ? ORDER BY seq LIMIT ?",
+		accountID, model, a.last, a.dimensions, readVectors)
 	if err != nil {
-		return fmt.Errorf("read vectors: %w", err)
+		return 0, fmt.Errorf("read vectors: %w", err)
 	}
 	defer rows.Close()
-	last := a.last
-	for rows.Next() {
+	for ; rows.Next(); n++ {
 		var (
 			seq  int64
 			data sql.RawBytes
 		)
 		if err := rows.Scan(&seq, &data); err != nil {
-			return fmt.Errorf("read vectors: %w", err)
+			return n, fmt.Errorf("read vectors: %w", err)
 		}
 		begin := len(a.numbers)
 		for _, x := range data {
@@ -253,13 +274,12 @@ func (a *accountVectors) read(ctx context.Context, db *sql.DB, model, accountID 
 		added := a.numbers[begin:]
 		a.seqs = append(a.seqs, seq)
 		a.lengths = append(a.lengths, float32(math.Sqrt(float64(dot(added, added)))))
-		last = max(last, seq)
+		a.last = seq
 	}
-	if err := rows.Err(); err != nil { // some may be there twice next time, which is no harm
-		return fmt.Errorf("read vectors: %w", err)
+	if err := rows.Err(); err != nil {
+		return n, fmt.Errorf("read vectors: %w", err)
 	}
-	a.last = last
-	return nil
+	return n, nil
 }
 
 // How near any two vectors are differs from model to model, and how many memos are about a thing from account to account.
@@ -277,20 +297,27 @@ func (a *accountVectors) nearest(to vector, among map[int64]bool, limit int) []n
 		sample []float32
 	)
 	own := float32(math.Sqrt(float64(dot(to, to))))
-	stride := len(a.seqs)/maxSample + 1
-	if among != nil {
+	stride, isLikely := len(a.seqs)/maxSample+1, func(int) bool { return true }
+	switch {
+	case among != nil:
 		stride = len(among)/maxSample + 1
+	case len(a.seqs) > maxExact:
+		isLikely = a.outlines.likely(to)
 	}
-	n := 0
+	n := -1
 	for i, seq := range a.seqs {
 		if among != nil && !among[seq] {
 			continue
 		}
+		n++
+		inSample := n%stride == 0
+		if !inSample && !isLikely(i) {
+			continue
+		}
 		cosine := float32(dot(to, a.numbers[i*len(to):(i+1)*len(to)])) / (own * a.lengths[i])
-		if n%stride == 0 {
+		if inSample {
 			sample = append(sample, cosine)
 		}
-		n++
 		candidate := neighbour{seq, cosine}
 		switch {
 		case len(best) < limit:
@@ -300,7 +327,7 @@ func (a *accountVectors) nearest(to vector, among map[int64]bool, limit int) []n
 			heap.Fix(&best, 0)
 		}
 	}
-	if n == 0 {
+	if n < 0 {
 		return nil
 	}
 	slices.SortFunc(best, neighbour.compare)
@@ -322,6 +349,7 @@ func (a *accountVectors) forget(gone []int64) {
 		last := len(a.seqs) - 1
 		copy(a.numbers[i*a.dimensions:(i+1)*a.dimensions], a.numbers[last*a.dimensions:])
 		a.seqs[i], a.lengths[i] = a.seqs[last], a.lengths[last]
+		a.outlines.move(last, i)
 		a.seqs, a.lengths, a.numbers = a.seqs[:last], a.lengths[:last], a.numbers[:last*a.dimensions]
 	}
 }
