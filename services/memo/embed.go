@@ -284,14 +284,14 @@ func (e *embedder) try(ctx context.Context, lack []unembedded) error {
 	if err != nil {
 		return err
 	}
-	if err := e.keep(ctx, lack, given); err != nil {
-		return fmt.Errorf("%w: %w", errKeep, err)
-	}
 	e.pause = firstPause
 	e.meaning.circuit.note(nil)
 	if e.isAway {
 		e.isAway = false
 		e.logger.InfoContext(ctx, "the embedder is back")
+	}
+	if err := e.keep(ctx, lack, given); err != nil {
+		return fmt.Errorf("%w: %w", errKeep, err)
 	}
 	return nil
 }

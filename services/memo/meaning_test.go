@@ -216,6 +216,25 @@ func TestFindsByMeaning(t *testing.T) {
 	m.settle(t, 43)
 }
 
+// TestErasedAccountsHaveNoVectors erases one of two accounts.
+func TestErasedAccountsHaveNoVectors(t *testing.T) {
+	t.Parallel()
+	m := newMeaningWorld(t)
+	m.create(t, "alice", draftOf("Sign-in", "hers"))
+	his := m.create(t, "bob", draftOf("Sign-in", "his"))
+	m.settle(t, 2)
+	m.beginErasure(t, "alice")
+	if mode, titles := m.ask(t, "bob", &memov1.SearchMemosRequest{Query: "ログイン"}); mode != modeHybrid || len(titles) != 1 {
+		t.Errorf("the other account: got %s %q", mode, titles)
+	}
+	if err := m.service.Erase(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if got := m.vectors(t); !slices.Equal(got, his) {
+		t.Errorf("got vectors of %q, want %q", got, his)
+	}
+}
+
 // TestEnoughWordsNeedNoMeaning asks for what ten memos say word by word: the query goes nowhere.
 func TestEnoughWordsNeedNoMeaning(t *testing.T) {
 	t.Parallel()

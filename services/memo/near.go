@@ -143,21 +143,23 @@ func (s search) passing(ns []int64) ([]int64, error) {
 func (f filter) narrows() bool { return f.onRows() || len(f.lists()) > 0 }
 
 // How two lists become one: by reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009). A memo gets, for each list
-// that it is in, the list's weight divided by how far down it is, from fusionOffset on.
+// that it is in, the list's weight divided by how far down it is, from fusionOffset on. Words that are there say more than a
+// nearness that may be vague: with equal weights, an embedder that knows nothing does harm, and a good one is not better for
+// it; see TestHybridQuality.
 const (
 	fusionOffset = 10
 	looseWeight  = 1.0
-	nearWeight   = 1.0
+	nearWeight   = 0.6
 )
 
 // fuse gives one list, best first: what has all words as it is, and after it the loose and the near in one order.
 func fuse(strict, loose []candidate, near []int64) []candidate {
 	out := slices.Clone(strict)
-	ceiling := looseWeight/fusionOffset + nearWeight/fusionOffset
+	const most = (looseWeight + nearWeight) / fusionOffset
+	ceiling := 1.0
 	if len(strict) > 0 {
 		ceiling = strict[len(strict)-1].score
 	}
-	const most = looseWeight/fusionOffset + nearWeight/fusionOffset
 	byN := make(map[int64]int)
 	add := func(c candidate, weight float64, rank int) {
 		if slices.ContainsFunc(strict, func(o candidate) bool { return o.n == c.n }) {

@@ -283,10 +283,14 @@ func (a *accountVectors) read(ctx context.Context, db *sql.DB, model, accountID 
 }
 
 // How near any two vectors are differs from model to model, and how many memos are about a thing from account to account.
-// What counts as near is therefore measured by the way from the middle of all to the nearest: leastShareOfWay of it.
+// What counts as near is therefore measured from the middle of all: leastShareOfWay of the way to the nearest, and, where there
+// are enough to tell, leastSpreads times as far as from the middle down to where a sixth of all are below.
 const (
 	leastShareOfWay = 0.5
+	leastSpreads    = 3
+	aSixth          = 0.16 // a standard deviation below the middle, if they are spread normally
 	maxSample       = 1000 // vectors of which the middle is found
+	enoughSample    = 30
 )
 
 func (a *accountVectors) nearest(to vector, among map[int64]bool, limit int) []neighbour {
@@ -334,6 +338,9 @@ func (a *accountVectors) nearest(to vector, among map[int64]bool, limit int) []n
 	slices.Sort(sample)
 	middle := sample[len(sample)/2]
 	least := middle + leastShareOfWay*(best[0].cosine-middle)
+	if len(sample) >= enoughSample {
+		least = max(least, middle+leastSpreads*(middle-sample[int(aSixth*float64(len(sample)))]))
+	}
 	return slices.DeleteFunc(best, func(b neighbour) bool { return b.cosine < least })
 }
 

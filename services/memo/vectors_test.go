@@ -97,7 +97,11 @@ func TestNearest(t *testing.T) {
 	to := randomVector(r, dimensions, nil, 0)
 	var all [][]float32
 	for i := range 300 {
-		all = append(all, randomVector(r, dimensions, to, float64(i%100)/200))
+		share := 0.0
+		if i%20 == 0 {
+			share = 0.6 + float64(i)/1000
+		}
+		all = append(all, randomVector(r, dimensions, to, share))
 	}
 	keepVectors(t, w, "alice", "a", all...)
 	keepVectors(t, w, "bob", "b", to)
@@ -275,15 +279,19 @@ func BenchmarkNearest(b *testing.B) {
 				}
 				search(b)
 				b.Run("in memory", func(b *testing.B) {
+					before := cpu(b)
 					for b.Loop() {
 						search(b)
 					}
+					reportCPU(b, before)
 				})
 				b.Run("read", func(b *testing.B) {
+					before := cpu(b)
 					for b.Loop() {
 						v = newVectors("m", time.Minute)
 						search(b)
 					}
+					reportCPU(b, before)
 				})
 			})
 		}

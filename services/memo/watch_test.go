@@ -263,7 +263,7 @@ func BenchmarkIdleWatchers(b *testing.B) {
 	for _, idle := range []int{0, 1000} {
 		b.Run(fmt.Sprint(idle), func(b *testing.B) {
 			w := &world{clock: newClock()}
-			w.log = eventlogtest.Open(b, eventlog.Config{Kinds: Kinds(), Projections: Projections(), Now: w.clock.now})
+			w.log = eventlogtest.Open(b, eventlog.Config{Kinds: Kinds(), Projections: Projections(), Caches: Caches(), Now: w.clock.now})
 			w.serve(newIDs())
 			go w.service.keepFollowing(b.Context())
 			for n := range idle {
