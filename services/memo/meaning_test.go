@@ -235,6 +235,36 @@ func TestErasedAccountsHaveNoVectors(t *testing.T) {
 	}
 }
 
+// TestChangeWhileEmbedding changes a memo while its text is at the embedder: the answer is of no use.
+func TestChangeWhileEmbedding(t *testing.T) {
+	t.Parallel()
+	m := newMeaningWorld(t)
+	var once sync.Once
+	changed := make(chan struct{})
+	ids := make(chan string, 1)
+	m.server.Refuse(func(text string) bool {
+		if strings.Contains(text, "of old") {
+			once.Do(func() {
+				if _, err := m.UpdateMemo(as(t, "alice"), &memov1.UpdateMemoRequest{Id: <-ids, Title: "of late"}); err != nil {
+					t.Error(err)
+				}
+				close(changed)
+			})
+		}
+		return strings.Contains(text, "of late")
+	})
+	ids <- m.create(t, "alice", draftOf("of old", ""))[0]
+	<-changed
+	for deadline := time.Now().Add(20 * time.Second); !strings.Contains(m.logs.String(), "memo not embedded"); time.Sleep(time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatal("the changed memo was not embedded again")
+		}
+	}
+	if got := m.vectors(t); len(got) != 0 {
+		t.Errorf("got vectors of %q, want none: the memo has changed", got)
+	}
+}
+
 // TestEnoughWordsNeedNoMeaning asks for what ten memos say word by word: the query goes nowhere.
 func TestEnoughWordsNeedNoMeaning(t *testing.T) {
 	t.Parallel()

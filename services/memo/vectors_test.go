@@ -273,8 +273,8 @@ func BenchmarkNearest(b *testing.B) {
 				to := quantised(randomVector(r, dimensions, nil, 0))
 				v := newVectors("m", time.Minute)
 				search := func(b *testing.B) {
-					if got, err := v.nearest(b.Context(), w.log.DB(), "alice", to, nil, 40); err != nil || len(got) == 0 {
-						b.Fatal(got, err)
+					if _, err := v.nearest(b.Context(), w.log.DB(), "alice", to, nil, 40); err != nil {
+						b.Fatal(err)
 					}
 				}
 				search(b)
