@@ -12,6 +12,8 @@ const (
 	scrubDelay = time.Second
 	// maxScrubDelay is how long it is until the next attempt, after many that readers were in the way of.
 	maxScrubDelay = time.Minute
+	// maxPutOff is how often scrubDelay passes again while there are more redactions.
+	maxPutOff = 60
 	// scrubShare is what part of the time commands can have between two steps of a scrub: one in so many is the scrub's.
 	scrubShare = 4
 )
@@ -120,6 +122,9 @@ type scrubber struct {
 	due   <-chan time.Time // nil when there is nothing to do
 	delay time.Duration
 	at    scrubbing
+	// seen are the redactions when it was planned, and put off how often it was not begun because there were more.
+	seen   int64
+	putOff int
 }
 
 // plan makes sure that a redaction is followed by a scrub.
@@ -130,13 +135,29 @@ func (s *scrubber) plan(l *Log) {
 	l.writing.Lock()
 	defer l.writing.Unlock()
 	if l.remnants {
-		s.at, s.delay = scrubbing{}, scrubDelay
+		s.at, s.delay, s.seen, s.putOff = scrubbing{}, scrubDelay, l.redactions, 0
 		s.due = time.After(s.delay)
 	}
 }
 
+// early says whether redactions are still coming, so that a scrub would have to begin anew, and puts it off, but not for ever.
+func (s *scrubber) early(l *Log) bool {
+	l.writing.Lock()
+	defer l.writing.Unlock()
+	if s.at != (scrubbing{}) || s.seen == l.redactions || s.putOff == maxPutOff {
+		return false
+	}
+	s.putOff++
+	s.seen = l.redactions
+	s.due = time.After(scrubDelay)
+	return true
+}
+
 // scrub takes a step. When it was in vain, for whatever reason, it plans another attempt: commands will tell of a full disk.
 func (s *scrubber) scrub(ctx context.Context, l *Log) {
+	if s.early(l) {
+		return
+	}
 	begun := time.Now()
 	done, err := l.scrubStep(ctx, &s.at)
 	switch {

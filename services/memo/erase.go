@@ -20,6 +20,10 @@ func (s *Service) BeginErasure(tx *eventlog.Tx, accountID string) error {
 // Erase ends and redacts the memos, notes and candidates of an account whose erasure has begun, in batches that let others
 // have their turn, until none is left or ctx is done. It can be called again.
 func (s *Service) Erase(ctx context.Context, accountID string) error {
+	return s.unmerged(ctx, func() error { return s.erase(ctx, accountID) })
+}
+
+func (s *Service) erase(ctx context.Context, accountID string) error {
 	for _, batch := range []func(tx *eventlog.Tx, accountID string) (int, error){eraseMemos, eraseNotes, eraseQueued} {
 		if _, err := s.inBatches(ctx, func(tx *eventlog.Tx) (int, error) { return batch(tx, accountID) }); err != nil {
 			return fmt.Errorf("erase %s: %w", accountID, err)

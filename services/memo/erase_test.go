@@ -237,6 +237,32 @@ func TestErase(t *testing.T) {
 	}
 }
 
+// TestEraseAlone erases the only account: nothing is left to be merged, and the text index goes at once and works again.
+func TestEraseAlone(t *testing.T) {
+	t.Parallel()
+	w, dir, closeLog := filed(t)
+	defer closeLog()
+	w.fill(t, "alice", secrets())
+	w.beginErasure(t, "alice")
+	if err := w.service.Erase(t.Context(), "alice"); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.log.Scrub(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := inFiles(t, dir, secrets()...); len(got) > 0 {
+		t.Errorf("the files have %v", got)
+	}
+	w.create(t, "bob", slices.Repeat([]*memov1.MemoDraft{draftOf("nectarine", "")}, 2*maxWaiting)...)
+	if ids := w.find(t, "bob", &memov1.SearchMemosRequest{Query: "nectarine", PageSize: 100}); len(ids) != 2*maxWaiting {
+		t.Errorf("bob finds %d memos, want %d", len(ids), 2*maxWaiting)
+	}
+	var merging int
+	if err := w.log.DB().QueryRowContext(t.Context(), "SELECT v FROM memo_text_config WHERE k = 'automerge'").Scan(&merging); err != nil || merging != usualMerging {
+		t.Errorf("automerge is %d, %v, want %d", merging, err, usualMerging)
+	}
+}
+
 // TestPurgeRedacts lets what was saved, discarded and deleted go the way of the memo.
 func TestPurgeRedacts(t *testing.T) {
 	t.Parallel()

@@ -56,7 +56,11 @@ func (s *Service) Run(ctx context.Context) error {
 // candidates that were discarded 90 days ago, a batch at a time, until none is left or ctx is done. Reads, searches and
 // histories do not have them afterwards, and the log has lost what they said.
 func (s *Service) Purge(ctx context.Context) error {
-	purged, err := s.inBatches(ctx, purgeExpired)
+	var purged int
+	err := s.unmerged(ctx, func() (err error) {
+		purged, err = s.inBatches(ctx, purgeExpired)
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("purge the trash: %w", err)
 	}

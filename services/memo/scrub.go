@@ -1,6 +1,8 @@
 package memo
 
 import (
+	"context"
+	"errors"
 	"fmt"
 
 	"github.com/paput/paput/services/eventlog"
@@ -15,6 +17,8 @@ const (
 	// growthSteps is how many steps the following ones take to double.
 	growthSteps = 16
 	maxGrowth   = 14
+	// usualMerging is FTS5's own: how many parts of its index of one size it merges when documents are added or deleted.
+	usualMerging = 4
 )
 
 // firstTombstones is the least id of the rows in which FTS5 keeps what was deleted from its index. They go away with the
@@ -30,7 +34,37 @@ func scrubText(tx *eventlog.Tx, step int) (done bool, err error) {
 	if !left {
 		return true, nil
 	}
+	var kept bool
+	if err := tx.QueryRow("SELECT EXISTS (SELECT 1 FROM memos)").Scan(&kept); err != nil {
+		return false, fmt.Errorf("look for memos: %w", err)
+	}
+	if !kept {
+		_, err = tx.Exec("INSERT INTO memo_text (memo_text) VALUES ('delete-all')")
+		return false, err
+	}
 	growth := min(max(0, step-patientSteps)/growthSteps, maxGrowth)
 	_, err = tx.Exec("INSERT INTO memo_text (memo_text, rank) VALUES ('merge', ?)", -scrubPages<<growth)
 	return false, err
+}
+
+// unmerged calls fn, which deletes many documents. FTS5 would merge some six pages of the index for each of them, a hundred
+// times the work of the rest; the scrub that follows merges everything once.
+func (s *Service) unmerged(ctx context.Context, fn func() error) error {
+	if err := s.merging(ctx, 0); err != nil {
+		return err
+	}
+	err := fn()
+	return errors.Join(err, s.merging(context.WithoutCancel(ctx), usualMerging))
+}
+
+// merging says how eagerly FTS5 merges the text index. It changes nothing that a query could tell.
+func (s *Service) merging(ctx context.Context, parts int) error {
+	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
+		_, err := tx.Keep("INSERT INTO memo_text (memo_text, rank) VALUES ('automerge', ?)", parts)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("set how the text index is merged: %w", err)
+	}
+	return nil
 }

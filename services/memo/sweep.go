@@ -26,6 +26,9 @@ func Caches() []eventlog.Cache {
 // sweep redacts what ended without: logs of earlier versions have purged memos and deleted notes with all that they said.
 // How far it has gone is remembered, so that it goes through a log once.
 func (s *Service) sweep(ctx context.Context) error {
+	if err := s.merging(ctx, usualMerging); err != nil { // a process before may have been killed in the midst of a purge
+		return err
+	}
 	var from int64
 	if err := s.log.DB().QueryRowContext(ctx, "SELECT coalesce(max(position), 0) FROM memo_swept").Scan(&from); err != nil {
 		return fmt.Errorf("find out how far the log was swept: %w", err)
