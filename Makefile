@@ -16,7 +16,7 @@ build: ## build paput and paputd into bin/
 	@go build -trimpath -ldflags='-s -w' -o bin/ ./cli/paput ./deploy/paputd
 
 test: build ## run every test, with real clients and a real browser
-	go test -race ./...
+	PAPUT_BUF=1 go test -race ./...
 	go test -run '^TestSearchQuality$$' ./services/memo
 	deploy/e2e/run
 

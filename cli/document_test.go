@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"reflect"
 	"strings"
 	"testing"
@@ -58,6 +59,32 @@ func FuzzDocumentsComeBackAsTheyWere(f *testing.F) {
 		got, err := parseDocument(want.String())
 		if err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("got %q %v, want %q, from\n%s", got, err, want, want.String())
+		}
+	})
+}
+
+// FuzzFrontMatter reads whatever a person has written, and again what it became.
+func FuzzFrontMatter(f *testing.F) {
+	for _, s := range []string{
+		"---\ntitle: T: a \nsummary: S # not this\ntypes:\n  - decision\ncategories: [A, \"B: b\"]\nprojects: p, q\n---\n\nBody\n---\nmore\n",
+		"\ufeff---\r\ntitle: 'It''s'\r\n---\r\nBody\r\n", "---\ntitle: \"a\\nb\"\n---\n", "---\ncategories: ['a, b']\n---", "---\ntitle: '\n---\n", "---", "",
+		"---\ncategories:\n- \"\\u202e\"\n---\nx",
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		first, err := parseDocument(text)
+		if err != nil {
+			if !errors.Is(err, errUsage) {
+				t.Errorf("%q: got %v", text, err)
+			}
+			return
+		}
+		again, err := parseDocument(first.String())
+		// A document ends with its line.
+		first.body = strings.Trim(strings.ReplaceAll(first.body+"\n", "\r\n", "\n"), "\n")
+		if err != nil || !reflect.DeepEqual(again, first) {
+			t.Errorf("%q became %q, and then %q, %v", text, first, again, err)
 		}
 	})
 }

@@ -173,6 +173,36 @@ func FuzzTokenise(f *testing.F) {
 	})
 }
 
+// FuzzSnippet checks that what a search shows of a memo is a short part of it on one line, and that the words of a query are
+// parts of the query.
+func FuzzSnippet(f *testing.F) {
+	for _, s := range [][2]string{
+		{"認証 token", "長い文章が続く。認証とトークン"}, {"ｶﾞ", "か\u3099き" + strings.Repeat("長い", 200)}, {"redirectUri", "redirect_uri\n\n* x"},
+		{"x", strings.Repeat("e\u0301", 300) + " x"}, {"👩‍💻", "a 👩‍💻 b"}, {"ß", "STRASSE straße"}, {"サーバーはどう動くか", "サーバ"}, {"\u0301", "\u0301\u0302"},
+	} {
+		f.Add(s[0], s[1])
+	}
+	f.Fuzz(func(t *testing.T, query, body string) {
+		if !utf8.ValidString(query) || !utf8.ValidString(body) {
+			return // no service takes these
+		}
+		for _, terms := range [][]term{parseQuery(query), cluesOf(query)} {
+			got := (&snippets{terms: terms}).of(content{body: body})
+			if !utf8.ValidString(got) || strings.ContainsFunc(got, endsLine) {
+				t.Errorf("the snippet %q of %q is not valid text on one line", got, body)
+			}
+			if n := utf8.RuneCountInString(got); n > len([]rune(body))+2 {
+				t.Errorf("the snippet %q of %q has %d characters", got, body, n)
+			}
+		}
+		for _, word := range wordsIn(query) {
+			if word == "" || !strings.Contains(query, word) {
+				t.Errorf("the word %q is not in %q", word, query)
+			}
+		}
+	})
+}
+
 // partOf gives length characters of a run of Chinese and Japanese characters in s, from the fromth on.
 func partOf(s string, from, length int) string {
 	runs := strings.FieldsFunc(norm.NFC.String(s), func(r rune) bool {
