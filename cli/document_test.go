@@ -5,6 +5,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 func TestDocuments(t *testing.T) {
@@ -73,6 +74,9 @@ func FuzzFrontMatter(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if !utf8.ValidString(text) {
+			return // refused where it is read
+		}
 		first, err := parseDocument(text)
 		if err != nil {
 			if !errors.Is(err, errUsage) {

@@ -123,6 +123,9 @@ func fromRPC(server string, err error) error {
 	if text == "" {
 		text = ce.Code().String()
 	}
+	if !ce.IsRemote() && strings.Contains(text, "invalid UTF-8") { // Protocol Buffers have no other strings, and no error for it
+		return problemf(errRefused, "what was typed is not valid UTF-8: check the language settings of the terminal (LANG)")
+	}
 	switch ce.Code() {
 	case connect.CodeUnauthenticated:
 		return sessionEnded(server)

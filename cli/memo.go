@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -83,6 +84,9 @@ func (a *app) text(file string, arg []string) (text string, given bool, err erro
 	}
 	if len(data) > maxInput {
 		return "", false, problemf(errRefused, "the text is larger than %d MiB", maxInput>>20)
+	}
+	if !utf8.Valid(data) {
+		return "", false, problemf(errRefused, "the text is not valid UTF-8; convert it first, such as with: iconv -f SHIFT_JIS -t UTF-8")
 	}
 	return string(data), true, nil
 }
@@ -169,16 +173,20 @@ func (a *app) markdown(m *memov1.Memo) string {
 }
 
 func (a *app) memoCategoriesCommand() *cobra.Command {
-	return &cobra.Command{
+	var req memov1.ListCategoriesRequest
+	cmd := &cobra.Command{
 		Use:   "categories",
 		Short: "List the categories in use, with the number of memos in each",
 		Args:  args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if req.PageSize < 1 {
+				return usagef("--limit counts from 1")
+			}
 			memos, s, err := a.memos()
 			if err != nil {
 				return err
 			}
-			res, err := memos.ListCategories(cmd.Context(), &memov1.ListCategoriesRequest{})
+			res, err := memos.ListCategories(cmd.Context(), &req)
 			if err != nil {
 				return fromRPC(s.server, err)
 			}
@@ -189,7 +197,11 @@ func (a *app) memoCategoriesCommand() *cobra.Command {
 			for _, c := range res.GetCategories() {
 				t.add(fmt.Sprint(c.GetMemoCount()), c.GetName())
 			}
-			return t.write(a.Out, a.Width)
+			return a.printPage(t, "There are no categories.", res.GetNextPageToken())
 		},
 	}
+	pages(cmd, &req.PageSize, &req.PageToken, "categories")
+	most := cmd.Flags().Lookup("limit")
+	most.DefValue, req.PageSize = "100", 100
+	return cmd
 }

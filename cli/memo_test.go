@@ -64,6 +64,10 @@ func TestAddMemoRefusals(t *testing.T) {
 	p.fails(2, "unknown flag: --colour", "memo", "add", "--colour", "red")
 	p.fails(1, "no such file", "memo", "add", "--file", filepath.Join(t.TempDir(), "none.md"))
 	p.fails(7, "title is 201 characters, at most 200", "memo", "add", "-t", strings.Repeat("x", 201))
+	p.fails(7, "what was typed is not valid UTF-8", "memo", "add", "-t", "a\xff")
+	p.fails(7, "what was typed is not valid UTF-8", "memo", "search", "a\xff")
+	p.in = "\x83e\x83X\x83g" // Shift JIS
+	p.fails(7, "the text is not valid UTF-8; convert it first", "memo", "add", "-t", "T", "-")
 	p.in = strings.Repeat("x", 4<<20+1)
 	p.fails(7, "larger than 4 MiB", "memo", "add", "-t", "T", "-")
 	if len(s.memos) != 0 {

@@ -121,7 +121,7 @@ func TestBadMCP(t *testing.T) {
 		{name: "a number for a string", header: mcpHeader(token.Access), body: call("paput_search_memo", `{"query":5}`), wantStatus: 200, wantBody: toolError("query must be a string, not a number")},
 		{name: "a string for a list", header: mcpHeader(token.Access), body: call("paput_search_memo", `{"ids":"memo_x"}`), wantStatus: 200, wantBody: toolError("ids must be a list, not a string")},
 		{name: "null", header: mcpHeader(token.Access), body: call("paput_search_memo", `{"query":null}`), wantStatus: 200, wantBody: toolError("query must be a string, not null")},
-		{name: "an unknown argument", header: mcpHeader(token.Access), body: call("paput_get_categories", `{"colour":"red"}`), wantStatus: 200, wantBody: toolError("unknown argument colour: this tool takes no arguments")},
+		{name: "an unknown argument", header: mcpHeader(token.Access), body: call("paput_get_capture_policy", `{"colour":"red"}`), wantStatus: 200, wantBody: toolError("unknown argument colour: this tool takes no arguments")},
 		{name: "a missing argument", header: mcpHeader(token.Access), body: call("paput_delete_memos", `{}`), wantStatus: 200, wantBody: toolError("ids is required: The ids of the memos to delete.")},
 		{name: "a number out of range", header: mcpHeader(token.Access), body: call("paput_search_memo", `{"page_size":101}`), wantStatus: 200, wantBody: toolError("page_size is 101, at most 100")},
 		{name: "a word that is not on the list", header: mcpHeader(token.Access), body: call("paput_search_memo", `{"memo_types":["idea"]}`), wantStatus: 200, wantBody: toolError(`memo_types[0] is \"idea\", must be one of knowledge, decision, operation, principle`)},

@@ -22,7 +22,7 @@ func TestBadArguments(t *testing.T) {
 		{"unknown", "search_memo", `{"qery":"x"}`, "unknown argument qery; known are " + searchTakes},
 		{"unknown by its case", "search_memo", `{"Query":"x"}`, "unknown argument Query; known are " + searchTakes},
 		{"unknown and endless", "search_memo", `{"` + strings.Repeat("x", 1000) + `":1}`, "unknown argument " + strings.Repeat("x", 64) + "…; known are " + searchTakes},
-		{"unknown where nothing is known", "get_categories", `{"all":true}`, "unknown argument all: this tool takes no arguments"},
+		{"unknown where nothing is known", "get_capture_policy", `{"all":true}`, "unknown argument all: this tool takes no arguments"},
 		{"unknown in an item", "create_memos", `{"memos":[{"title":"a"},{"title":"a","tags":[]}]}`, "unknown argument memos[1].tags; known are " + draftTakes},
 		{"hidden", "update_memo", `{"id":"m","update_mask":"title"}`, "unknown argument update_mask; known are id, etag, title, body, summary, memo_types, categories, projects, from_revision"},
 		{"twice", "search_memo", `{"query":"a","query":"b"}`, "query is given twice; give it once"},

@@ -66,6 +66,7 @@ CREATE TABLE memo_categories (
 	memo_count INTEGER NOT NULL,
 	PRIMARY KEY (account, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX memo_categories_used ON memo_categories (account, memo_count DESC, name);
 CREATE TABLE memo_finds (
 	n           INTEGER PRIMARY KEY,
 	account     INTEGER NOT NULL,

@@ -2080,7 +2080,11 @@ func (x *MemoRevision) GetClientName() string {
 
 // ListCategoriesRequest asks for the categories.
 type ListCategoriesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// How many categories to return at most, 1 to 100; 0 means 100.
+	PageSize int32 `protobuf:"varint,1,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	// The next_page_token of the page before.
+	PageToken     string `protobuf:"bytes,2,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2115,11 +2119,27 @@ func (*ListCategoriesRequest) Descriptor() ([]byte, []int) {
 	return file_paput_memo_v1_memo_service_proto_rawDescGZIP(), []int{27}
 }
 
-// ListCategoriesResponse has all categories.
+func (x *ListCategoriesRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListCategoriesRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+// ListCategoriesResponse has one page of categories.
 type ListCategoriesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Most used first, then by name.
-	Categories    []*Category `protobuf:"bytes,1,rep,name=categories,proto3" json:"categories,omitempty"`
+	Categories []*Category `protobuf:"bytes,1,rep,name=categories,proto3" json:"categories,omitempty"`
+	// What gives the next page; empty when this page is the last.
+	NextPageToken string `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2159,6 +2179,13 @@ func (x *ListCategoriesResponse) GetCategories() []*Category {
 		return x.Categories
 	}
 	return nil
+}
+
+func (x *ListCategoriesResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
 }
 
 // Category is a name that memos are filed under.
@@ -2438,12 +2465,18 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x04memo\x18\x06 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\x12)\n" +
 	"\fcandidate_id\x18\a \x01(\tB\x06\xb2\xbb\x18\x02H\x01R\vcandidateId\x12\x1f\n" +
 	"\vclient_name\x18\b \x01(\tR\n" +
-	"clientName\"\x17\n" +
-	"\x15ListCategoriesRequest\"Q\n" +
+	"clientName\"z\n" +
+	"\x15ListCategoriesRequest\x12'\n" +
+	"\tpage_size\x18\x01 \x01(\x05B\n" +
+	"\xb2\xbb\x18\x060\x008dH\x01R\bpageSize\x128\n" +
+	"\n" +
+	"page_token\x18\x02 \x01(\tB\x19\xb2\xbb\x18\x15\n" +
+	"\x10next_page_token.\x18\xe8\aR\tpageToken\"y\n" +
 	"\x16ListCategoriesResponse\x127\n" +
 	"\n" +
 	"categories\x18\x01 \x03(\v2\x17.paput.memo.v1.CategoryR\n" +
-	"categories\"=\n" +
+	"categories\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"=\n" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +

@@ -386,6 +386,8 @@ type MemoServiceClient interface {
 	// Errors: not_found; invalid_argument when the page token is malformed.
 	ListMemoRevisions(context.Context, *v1.ListMemoRevisionsRequest) (*v1.ListMemoRevisionsResponse, error)
 	// ListCategories lists the categories in use with the number of memos in each, most used first.
+	//
+	// Errors: invalid_argument when the page token is malformed.
 	ListCategories(context.Context, *v1.ListCategoriesRequest) (*v1.ListCategoriesResponse, error)
 	// CreateNote creates a note: memos of the account in a chosen order. A memo that is unknown or in the trash is reported
 	// in its own result and the note is created without it; when all are, nothing is created.
@@ -585,6 +587,8 @@ type MemoServiceHandler interface {
 	// Errors: not_found; invalid_argument when the page token is malformed.
 	ListMemoRevisions(context.Context, *v1.ListMemoRevisionsRequest) (*v1.ListMemoRevisionsResponse, error)
 	// ListCategories lists the categories in use with the number of memos in each, most used first.
+	//
+	// Errors: invalid_argument when the page token is malformed.
 	ListCategories(context.Context, *v1.ListCategoriesRequest) (*v1.ListCategoriesResponse, error)
 	// CreateNote creates a note: memos of the account in a chosen order. A memo that is unknown or in the trash is reported
 	// in its own result and the note is created without it; when all are, nothing is created.
