@@ -186,7 +186,8 @@ func FuzzSnippet(f *testing.F) {
 		if !utf8.ValidString(query) || !utf8.ValidString(body) {
 			return // no service takes these
 		}
-		for _, terms := range [][]term{parseQuery(query), cluesOf(query)} {
+		clues, _ := cluesOf(query)
+		for _, terms := range [][]term{parseQuery(query), clues} {
 			got := (&snippets{terms: terms}).of(content{body: body})
 			if !utf8.ValidString(got) || strings.ContainsFunc(got, endsLine) {
 				t.Errorf("the snippet %q of %q is not valid text on one line", got, body)
