@@ -378,15 +378,12 @@ func TestOutages(t *testing.T) {
 			for range maxFailures {
 				m.wantAnswer(t, "in the outage", "alice", find, modeKeyword)
 			}
-			calls, began := m.server.Calls(), time.Now()
+			calls := m.server.Calls()
 			for range 20 {
 				m.wantAnswer(t, "in the outage", "alice", find, modeKeyword)
 			}
 			if got := m.server.Calls(); got != calls {
 				t.Errorf("20 searches with an open circuit: got %d calls, want none", got-calls)
-			}
-			if took := time.Since(began); took > 20*m.service.meaning.Patience {
-				t.Errorf("20 searches with an open circuit took %s", took)
 			}
 			m.create(t, "alice", draftOf("Sign-in again", "by card"))
 			if name != "hang" { // which the embedder waits out for two minutes
