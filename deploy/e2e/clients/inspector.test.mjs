@@ -1,0 +1,56 @@
+// The MCP Inspector's command line in both eras: it lists everything without a complaint about schemas, and reads and calls.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { App } from '../harness/app.mjs';
+import { answer, launch } from '../harness/browser.mjs';
+import { run } from '../harness/process.mjs';
+import { Server } from '../harness/server.mjs';
+
+const inspector = path.resolve(import.meta.dirname, '../node_modules/.bin/mcp-inspector');
+
+let server, token;
+
+before(async () => {
+  server = await Server.start();
+  const chromium = await launch();
+  const app = await App.register(server, 'e2e inspector');
+  try {
+    const query = await answer(await chromium.newPage(), await app.authorizationURL({ scope: 'paput.publish' }));
+    token = (await app.redeem(query.get('code'))).access_token;
+  } finally {
+    app.close();
+    await chromium.close();
+  }
+});
+
+after(() => server?.stop());
+
+/** What the Inspector prints for a method; it may not complain. */
+async function inspect(era, method, ...args) {
+  const { stdout, stderr } = await run(
+    inspector,
+    ['--cli', server.url + '/mcp', '--transport', 'http', '--protocol-era', era, '--header', `Authorization: Bearer ${token}`, '--method', method, ...args],
+    { env: { HOME: server.home } },
+  );
+  assert.equal(stderr, '');
+  return JSON.parse(stdout);
+}
+
+for (const era of ['legacy', 'modern', 'auto']) {
+  test(`Inspector, ${era}`, { timeout: 120_000 }, async () => {
+    const { tools } = await inspect(era, 'tools/list', '--strict');
+    assert(tools.length > 15, `${tools.length} tools`);
+    const { resources } = await inspect(era, 'resources/list');
+    assert.deepEqual(resources.map(({ uri }) => uri), ['memo://categories', 'memo://recent']);
+    const { prompts } = await inspect(era, 'prompts/list');
+    assert.equal(prompts.length, 4);
+    const memos = JSON.stringify([{ title: `検査 ${era}`, body: 'x', categories: ['検査'] }]);
+    const created = await inspect(era, 'tools/call', '--tool-name', 'paput_create_memos', '--tool-arg', `memos=${memos}`);
+    const { id } = created.structuredContent.results[0].memo;
+    const { contents } = await inspect(era, 'resources/read', '--uri', `memo://${id}`);
+    assert.match(contents[0].text, new RegExp(`^---\nid: ${id}\ntitle: "検査 ${era}"\n`));
+    const { messages } = await inspect(era, 'prompts/get', '--prompt-name', 'recall_before_deciding', '--prompt-args', 'topic=検査');
+    assert.match(messages[0].content.text, /検査/);
+  });
+}
