@@ -197,7 +197,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	}
 	client := connect.NewClient(transport, rpc.Refusals)
 	if a.edge, err = mcp.New(mcp.Config{
-		Services: []protoreflect.ServiceDescriptor{memov1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService")},
+		Services: toolServices(),
 		Client:   client, Now: a.cfg.clock(), Version: version(), Website: a.cfg.publicURL, Extend: a.cfg.extend, NewID: newID, Log: a.log,
 	}); err != nil {
 		return err
@@ -214,6 +214,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	a.front = web.New(web.Config{
 		PublicURL:      a.cfg.publicURL,
 		MCP:            tools,
+		Toolsets:       toolsetScopes(),
 		Memos:          memov1connect.NewMemoServiceClient(client),
 		TrustedProxies: a.cfg.trustedProxies, OpenAIChallenge: a.cfg.openAIChallenge,
 		Mount: func(mux *http.ServeMux) {
@@ -238,6 +239,28 @@ func (a *app) useKeys(keys serverKeys) error {
 	return errors.Join(a.oauth.UseKeys(keys[0].Key, keys.earlier()...), a.edge.UseKeys(keys[0].Key, earlier...))
 }
 
+// toolServices are the services whose RPCs are tools.
+func toolServices() []protoreflect.ServiceDescriptor {
+	return []protoreflect.ServiceDescriptor{memov1.File_paput_memo_v1_memo_service_proto.Services().ByName("MemoService")}
+}
+
+// toolsetURLs are the addresses of parts of the tools.
+func (c *config) toolsetURLs() (urls []string) {
+	for _, set := range mcp.Toolsets(toolServices()...) {
+		urls = append(urls, c.publicURL+set.Path)
+	}
+	return urls
+}
+
+// toolsetScopes are what a client needs at each of their paths.
+func toolsetScopes() map[string][]string {
+	scopes := make(map[string][]string)
+	for _, set := range mcp.Toolsets(toolServices()...) {
+		scopes[set.Path] = set.Scopes
+	}
+	return scopes
+}
+
 // newServices makes the services. What one needs of another it is given here.
 func (c *config) newServices(events *eventlog.Log, keys serverKeys, log *slog.Logger) (*account.Service, *oauth.Server, *memo.Service, error) {
 	var server *oauth.Server
@@ -258,7 +281,7 @@ func (c *config) newServices(events *eventlog.Log, keys serverKeys, log *slog.Lo
 		},
 	})
 	server, err := oauth.New(oauth.Config{
-		Log: events, PublicURL: c.publicURL, Key: keys[0].Key, EarlierKeys: keys.earlier(), SignedIn: signedIn(accounts),
+		Log: events, PublicURL: c.publicURL, Resources: c.toolsetURLs(), Key: keys[0].Key, EarlierKeys: keys.earlier(), SignedIn: signedIn(accounts),
 		Suggest: accounts.Suggest, HasAccount: account.Exists, Now: c.clock(), NewID: newID, Logger: log, AccessTTL: c.accessTTL,
 		NoDocuments: !c.documents, RedirectSchemes: c.redirectSchemes,
 	})

@@ -21,6 +21,8 @@ type caller struct {
 	account, client string
 	// scopes are those granted and those that they imply.
 	scopes []string
+	// set is the toolset whose address was called; empty for all tools.
+	set string
 	// project is what new memos are put into, or empty.
 	project string
 	// local says that the caller is the person at this machine: every tool is listed and the services alone decide.

@@ -103,10 +103,11 @@ func (m *message) wants(n mcp.JSONRPCNotification, modern bool) bool {
 func (s *Server) appendResult(ctx context.Context, dst []byte, m *message, c *caller, modern bool, l *line) ([]byte, *rpcError, error) {
 	switch mcp.MCPMethod(m.method) {
 	case mcp.MethodToolsCall:
-		if t := s.tools[m.tool]; t != nil {
+		t := s.tools[m.tool]
+		if t != nil && c.has(t) {
 			return s.appendCall(ctx, dst, t, m, c, modern, l)
 		}
-		if s.mcp.GetTool(m.tool) == nil {
+		if t != nil || !c.has(t) || s.mcp.GetTool(m.tool) == nil {
 			return dst, &rpcError{code: mcp.INVALID_PARAMS, text: fmt.Sprintf("there is no tool %.64q", m.tool)}, nil
 		}
 	case mcp.MethodToolsList:
@@ -194,7 +195,7 @@ func (s *Server) listed(ctx context.Context, tools []mcp.Tool) []mcp.Tool {
 	c := callerFrom(ctx)
 	listed := tools[:0]
 	for _, t := range tools {
-		if rpc := s.tools[t.Name]; rpc == nil || c.sees(rpc.scope) {
+		if rpc := s.tools[t.Name]; c.has(rpc) && (rpc == nil || c.sees(rpc.scope)) {
 			listed = append(listed, t)
 		}
 	}
@@ -209,6 +210,7 @@ type listCache struct {
 
 type listKey struct {
 	modern, local bool
+	set           string
 	// scopes has a bit for each of Server.scopes whose tools the caller is told of.
 	scopes uint64
 }
@@ -235,7 +237,7 @@ func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) (
 	}); err != nil {
 		return nil, &rpcError{code: mcp.INVALID_PARAMS, text: err.Error()}, nil
 	}
-	key := listKey{modern: modern, local: c.local}
+	key := listKey{modern: modern, local: c.local, set: c.set}
 	for i, scope := range s.scopes {
 		if c.sees(scope) {
 			key.scopes |= 1 << i

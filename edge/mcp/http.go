@@ -59,6 +59,16 @@ type HTTPConfig struct {
 	Log *slog.Logger
 }
 
+// A place is one path of the endpoint.
+type place struct {
+	// metadata is the address of the protected-resource metadata.
+	metadata string
+	// set is the toolset that is there, empty for all tools, and resource its own name as a resource.
+	set, resource string
+	// scope is what a client without a token is told to ask for.
+	scope string
+}
+
 // handler is the Streamable HTTP transport.
 type handler struct {
 	s         *Server
@@ -66,8 +76,8 @@ type handler struct {
 	tokens    oauthv1connect.OAuthServiceClient
 	gate      gate
 	resources []string
-	// metadata are the addresses of the protected-resource metadata, by the paths that the endpoint has.
-	metadata  map[string]string
+	// places are the paths that the endpoint has.
+	places    map[string]place
 	scope     string
 	maxBody   int64
 	keepAlive time.Duration
@@ -77,7 +87,7 @@ type handler struct {
 }
 
 // Handler returns the handler of the endpoint. It answers at the path of PublicURL and at its /mcp, with or without a slash
-// at the end, and 404 elsewhere.
+// at the end, at the paths of Toolsets, and 404 elsewhere.
 //
 // A request passes these checks, in this order: path (404), Host and Origin (403), a token in the URL or two Authorization
 // headers (400), the token (401), method (405), content type (415), size (413), JSON (400), the account's limits
@@ -105,15 +115,19 @@ func (s *Server) Handler(c HTTPConfig) (http.Handler, error) {
 	}
 	origin, base := public.Scheme+"://"+public.Host, strings.TrimSuffix(public.Path, "/")
 	h.resources = []string{origin + base, origin + base + "/mcp"}
-	h.metadata = make(map[string]string)
+	if h.scope == "" {
+		h.scope = "paput.read paput.write"
+	}
+	h.places = make(map[string]place)
 	for _, path := range []string{base, base + "/", base + "/mcp", base + "/mcp/"} {
-		after := path
-		if path == "/" {
-			after = ""
+		h.places[path] = place{metadata: metadataOf(origin, path), scope: h.scope}
+	}
+	for _, set := range s.sets {
+		at := place{metadata: metadataOf(origin, base+set.Path), set: set.name, resource: origin + base + set.Path, scope: h.scope}
+		if set.Scopes != nil {
+			at.scope = strings.Join(set.Scopes, " ")
 		}
-		// RFC 9728, section 3.1: the well-known part goes between the host and a path that is more than a slash. Each
-		// spelling of the endpoint has a document of its own, which names exactly what the client was told (section 3.3).
-		h.metadata[path] = origin + "/.well-known/oauth-protected-resource" + after
+		h.places[base+set.Path] = at
 	}
 	if h.log == nil {
 		h.log = s.log
@@ -121,13 +135,20 @@ func (s *Server) Handler(c HTTPConfig) (http.Handler, error) {
 	if h.tokens == nil {
 		h.tokens = oauthv1connect.NewOAuthServiceClient(s.client)
 	}
-	if h.scope == "" {
-		h.scope = "paput.read paput.write"
-	}
 	if h.maxBody == 0 {
 		h.maxBody = DefaultMaxBody
 	}
 	return h, nil
+}
+
+// metadataOf is where the protected-resource metadata of a path is. RFC 9728, section 3.1: the well-known part goes between
+// the host and a path that is more than a slash. Each spelling of the endpoint has a document of its own, which names exactly
+// what the client was told (section 3.3).
+func metadataOf(origin, path string) string {
+	if path == "/" {
+		path = ""
+	}
+	return origin + "/.well-known/oauth-protected-resource" + path
 }
 
 // ServeHTTP implements http.Handler.
@@ -154,9 +175,9 @@ type exchange struct {
 	h *handler
 	w http.ResponseWriter
 	r *http.Request
-	// metadata is where the client reads how to get a token for what it asked for.
-	metadata string
-	started  bool
+	// place is what was asked for.
+	place   place
+	started bool
 	// streaming says that the answer is a stream of events.
 	streaming bool
 }
@@ -192,7 +213,7 @@ func (x *exchange) serve() {
 
 // find answers 404 for a path that is not the endpoint.
 func (x *exchange) find() (ok bool) {
-	if x.metadata, ok = x.h.metadata[x.r.URL.Path]; !ok {
+	if x.place, ok = x.h.places[x.r.URL.Path]; !ok {
 		http.NotFound(x.w, x.r)
 	}
 	return ok

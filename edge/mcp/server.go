@@ -92,6 +92,7 @@ type Server struct {
 	newID       func(prefix string) string
 	callTimeout time.Duration
 	tools       map[string]*tool
+	sets        []Toolset
 	// memos is nil when there is no memo service.
 	memos *memos
 	// scopes are those that any tool demands.
@@ -166,6 +167,7 @@ func New(c Config) (*Server, error) {
 			return nil, fmt.Errorf("mcp: %w", err)
 		}
 	}
+	s.sets = Toolsets(c.Services...)
 	s.addMemos(c.Services)
 	if c.Extend != nil {
 		c.Extend(s, s.mcp)

@@ -33,7 +33,7 @@ func (x *exchange) authenticate() (*caller, bool) {
 		x.challenge(http.StatusUnauthorized, "", "")
 		return nil, false
 	}
-	c, err := x.h.lookUp(x.r.Context(), token)
+	c, err := x.h.lookUp(x.r.Context(), token, x.place)
 	switch {
 	case err == nil:
 		return c, true
@@ -51,7 +51,7 @@ func (x *exchange) authenticate() (*caller, bool) {
 }
 
 // lookUp asks what a token is worth. A token of another resource is worth nothing here (RFC 8707).
-func (h *handler) lookUp(ctx context.Context, token string) (*caller, error) {
+func (h *handler) lookUp(ctx context.Context, token string, at place) (*caller, error) {
 	if !isToken(token) {
 		return nil, connect.NewError(connect.CodeUnauthenticated, "the token is malformed")
 	}
@@ -63,11 +63,13 @@ func (h *handler) lookUp(ctx context.Context, token string) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(h.resources, strings.TrimSuffix(found.GetResource(), "/")) {
+	// A token for all tools is good for some of them, and not the other way round.
+	resource := strings.TrimSuffix(found.GetResource(), "/")
+	if !slices.Contains(h.resources, resource) && (at.resource == "" || at.resource != resource) {
 		return nil, connect.NewError(connect.CodeUnauthenticated, "the token is for another resource")
 	}
 	return &caller{
-		bearer: token, account: found.GetAccountId(), client: found.GetClientId(), scopes: found.GetAllowedScopes(),
+		bearer: token, account: found.GetAccountId(), client: found.GetClientId(), scopes: found.GetAllowedScopes(), set: at.set,
 	}, nil
 }
 
@@ -110,7 +112,7 @@ func (x *exchange) challenge(status int, code, description string) {
 		body = appendQuoted(append(appendQuoted([]byte(`{"error":`), code), `,"error_description":`...), description)
 		body = append(body, '}')
 	}
-	x.refuse(status, x.challengeOf(code, description, x.h.scope), body)
+	x.refuse(status, x.challengeOf(code, description, x.place.scope), body)
 }
 
 // challengeOf is the value of a WWW-Authenticate header (RFC 6750, section 3; RFC 9728, section 5.1).
@@ -119,7 +121,7 @@ func (x *exchange) challengeOf(code, description, scope string) string {
 	if code != "" {
 		value += fmt.Sprintf("error=%q, error_description=%q, ", code, description)
 	}
-	return value + fmt.Sprintf("resource_metadata=%q, scope=%q", x.metadata, scope)
+	return value + fmt.Sprintf("resource_metadata=%q, scope=%q", x.place.metadata, scope)
 }
 
 func (x *exchange) refuse(status int, challenge string, body []byte) {

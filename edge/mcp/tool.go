@@ -29,6 +29,8 @@ type tool struct {
 	request  protoreflect.MessageType
 	response protoreflect.MessageType
 	in, out  *shape
+	// sets are the toolsets that it is in, besides the read-only one.
+	sets []string
 	// confirmation is what the person is asked first, or nil.
 	confirmation *confirmation
 	// results are the lists of the response whose items tell by themselves whether they failed.
@@ -88,6 +90,7 @@ func newTool(m protoreflect.MethodDescriptor) (*tool, error) {
 		results:  resultsIn(out),
 
 		confirmation: asks,
+		sets:         about.GetToolsets(),
 	}
 	t.definition = mcp.Tool{
 		Name:            t.name,

@@ -15,12 +15,15 @@ type protectedResource struct {
 }
 
 // resourceMetadata serves the protected-resource metadata of the endpoint at path, which may end with a slash. The scopes
-// are those that every client needs: some clients ask for exactly these and cannot ask for more later.
-func (c Config) resourceMetadata(path string) http.HandlerFunc {
+// are those that every client needs, unless given: some clients ask for exactly these and cannot ask for more later.
+func (c Config) resourceMetadata(path string, scopes []string) http.HandlerFunc {
+	if scopes == nil {
+		scopes = []string{"paput.read", "paput.write"}
+	}
 	body, err := json.Marshal(protectedResource{
 		Resource:               c.PublicURL + path,
 		AuthorizationServers:   []string{c.PublicURL},
-		ScopesSupported:        []string{"paput.read", "paput.write"},
+		ScopesSupported:        scopes,
 		BearerMethodsSupported: []string{"header"},
 		ResourceName:           "Paput",
 	})

@@ -21,8 +21,10 @@ var assets embed.FS
 type Config struct {
 	// PublicURL is the address that clients use, scheme and authority only, without a trailing slash.
 	PublicURL string
-	// MCP answers at / and /mcp.
+	// MCP answers at /, /mcp and the paths of Toolsets.
 	MCP http.Handler
+	// Toolsets are the paths of parts of the tools, with the scopes that a client needs there; nil means the usual ones.
+	Toolsets map[string][]string
 	// Memos are shown at /m/.
 	Memos PublicMemos
 	// Mount adds the routes of the services: RPCs, OAuth endpoints, sign-in pages.
@@ -50,12 +52,16 @@ func New(c Config) http.Handler {
 	mux.Handle("/m/{id}", readOnly(newMemoPages(c.Memos, c.Log).serve))
 	// RFC 9728, section 3.3: a document is of use only to a client that was told the very URL that it names. Of a host alone
 	// there is one spelling, because every client asks for the path /.
-	mux.HandleFunc("/.well-known/oauth-protected-resource", c.resourceMetadata("/"))
-	mux.HandleFunc("/.well-known/oauth-protected-resource/{$}", c.resourceMetadata("/"))
-	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp", c.resourceMetadata("/mcp"))
-	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp/{$}", c.resourceMetadata("/mcp/"))
+	mux.HandleFunc("/.well-known/oauth-protected-resource", c.resourceMetadata("/", nil))
+	mux.HandleFunc("/.well-known/oauth-protected-resource/{$}", c.resourceMetadata("/", nil))
+	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp", c.resourceMetadata("/mcp", nil))
+	mux.HandleFunc("/.well-known/oauth-protected-resource/mcp/{$}", c.resourceMetadata("/mcp/", nil))
 	mux.Handle("/mcp", c.MCP)
 	mux.Handle("/mcp/{$}", c.MCP)
+	for path, scopes := range c.Toolsets {
+		mux.HandleFunc("/.well-known/oauth-protected-resource"+path, c.resourceMetadata(path, scopes))
+		mux.Handle(path, c.MCP)
+	}
 	c.mountHosting(mux)
 	mux.HandleFunc("/{$}", c.root)
 	mux.HandleFunc("/", notFound)

@@ -52,6 +52,8 @@ type Config struct {
 	// PublicURL is where clients find this server, such as "https://mcp.example.com": the issuer. It has no path, and http
 	// is for loopback only.
 	PublicURL string
+	// Resources are the addresses below PublicURL, besides it and its /mcp, that tokens may be for.
+	Resources []string
 	// Key is 32 secret bytes that are kept with the data directory. EarlierKeys were in its place not long ago. Without the
 	// key that made them, authorization requests that wait for an answer are void, and so are answers to repeated refreshes.
 	Key         []byte
@@ -151,7 +153,7 @@ func New(c Config) (*Server, error) {
 	s := &Server{
 		log:           c.Log,
 		issuer:        c.PublicURL,
-		resources:     []string{c.PublicURL, c.PublicURL + "/mcp"},
+		resources:     append([]string{c.PublicURL, c.PublicURL + "/mcp"}, c.Resources...),
 		secure:        strings.HasPrefix(c.PublicURL, "https://"),
 		signedIn:      c.SignedIn,
 		suggest:       c.Suggest,

@@ -2480,98 +2480,98 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xdd2\n" +
-	"\vMemoService\x12\x98\x02\n" +
-	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc1\x01\xaa\xbb\x18\xbc\x01\n" +
-	"\vpaput.write\x12\xac\x01\n" +
-	"\x12paput_create_memos\x12\fCreate memos\x1a\x87\x01Save decisions, trade-offs, know-how or ways of working as titled Markdown memos. Search first to avoid repeating what is already kept.\x12\x8a\x02\n" +
-	"\vSearchMemos\x12!.paput.memo.v1.SearchMemosRequest\x1a\".paput.memo.v1.SearchMemosResponse\"\xb3\x01\xaa\xbb\x18\xab\x01\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xa94\n" +
+	"\vMemoService\x12\x9f\x02\n" +
+	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc8\x01\xaa\xbb\x18\xc3\x01\n" +
+	"\vpaput.write\x12\xb3\x01\n" +
+	"\x12paput_create_memos\x12\fCreate memos\x1a\x87\x01Save decisions, trade-offs, know-how or ways of working as titled Markdown memos. Search first to avoid repeating what is already kept.B\x05memos\x12\xa1\x02\n" +
+	"\vSearchMemos\x12!.paput.memo.v1.SearchMemosRequest\x1a\".paput.memo.v1.SearchMemosResponse\"\xca\x01\xaa\xbb\x18\xc2\x01\n" +
 	"\n" +
-	"paput.read\x12\x9c\x01\n" +
-	"\x11paput_search_memo\x12\fSearch memos\x1ayFind memos by words in any language and by filters. Results are short entries; call again with ids to read the full text.\x90\x02\x01\x12\x81\x02\n" +
+	"paput.read\x12\xb3\x01\n" +
+	"\x11paput_search_memo\x12\fSearch memos\x1ayFind memos by words in any language and by filters. Results are short entries; call again with ids to read the full text.B\x05memosB\x05notesB\acapture\x90\x02\x01\x12\x88\x02\n" +
 	"\n" +
-	"UpdateMemo\x12 .paput.memo.v1.UpdateMemoRequest\x1a!.paput.memo.v1.UpdateMemoResponse\"\xad\x01\xaa\xbb\x18\xa5\x01\n" +
-	"\vpaput.write\x12\x95\x01\n" +
-	"\x11paput_update_memo\x12\rUpdate a memo\x1amChange the given fields of a memo; fields left out stay as they are. Earlier revisions remain in its history. \x01(\x01\x90\x02\x02\x12\x8d\x02\n" +
-	"\vDeleteMemos\x12!.paput.memo.v1.DeleteMemosRequest\x1a\".paput.memo.v1.DeleteMemosResponse\"\xb6\x01\xaa\xbb\x18\xae\x01\n" +
-	"\vpaput.write\x12\x9e\x01\n" +
+	"UpdateMemo\x12 .paput.memo.v1.UpdateMemoRequest\x1a!.paput.memo.v1.UpdateMemoResponse\"\xb4\x01\xaa\xbb\x18\xac\x01\n" +
+	"\vpaput.write\x12\x9c\x01\n" +
+	"\x11paput_update_memo\x12\rUpdate a memo\x1amChange the given fields of a memo; fields left out stay as they are. Earlier revisions remain in its history. \x01(\x01B\x05memos\x90\x02\x02\x12\x94\x02\n" +
+	"\vDeleteMemos\x12!.paput.memo.v1.DeleteMemosRequest\x1a\".paput.memo.v1.DeleteMemosResponse\"\xbd\x01\xaa\xbb\x18\xb5\x01\n" +
+	"\vpaput.write\x12\xa5\x01\n" +
 	"\x12paput_delete_memos\x12\fDelete memos\x1aMMove memos to the trash. paput_restore_memos brings them back within 30 days. \x01(\x01:'\n" +
-	"\x1eMove these memos to the trash?\x12\x03ids\x18\x05\x90\x02\x02\x12\xb7\x01\n" +
-	"\fRestoreMemos\x12\".paput.memo.v1.RestoreMemosRequest\x1a#.paput.memo.v1.RestoreMemosResponse\"^\xaa\xbb\x18W\n" +
-	"\vpaput.write\x12H\n" +
-	"\x13paput_restore_memos\x12\rRestore memos\x1a Bring memos back from the trash.(\x01\x90\x02\x02\x12\xf6\x02\n" +
-	"\fPublishMemos\x12\".paput.memo.v1.PublishMemosRequest\x1a#.paput.memo.v1.PublishMemosResponse\"\x9c\x02\xaa\xbb\x18\x94\x02\n" +
-	"\rpaput.publish\x12\x82\x02\n" +
+	"\x1eMove these memos to the trash?\x12\x03ids\x18\x05B\x05memos\x90\x02\x02\x12\xbe\x01\n" +
+	"\fRestoreMemos\x12\".paput.memo.v1.RestoreMemosRequest\x1a#.paput.memo.v1.RestoreMemosResponse\"e\xaa\xbb\x18^\n" +
+	"\vpaput.write\x12O\n" +
+	"\x13paput_restore_memos\x12\rRestore memos\x1a Bring memos back from the trash.(\x01B\x05memos\x90\x02\x02\x12\xfd\x02\n" +
+	"\fPublishMemos\x12\".paput.memo.v1.PublishMemosRequest\x1a#.paput.memo.v1.PublishMemosResponse\"\xa3\x02\xaa\xbb\x18\x9b\x02\n" +
+	"\rpaput.publish\x12\x89\x02\n" +
 	"\x13paput_publish_memos\x12\rPublish memos\x1a\x84\x01Make memos public on the web and get their addresses: whoever has one can read the memo. Only when the person asks for exactly that.(\x010\x01:Q\n" +
-	"JPublish these memos, so that anyone who has their addresses can read them?\x12\x03ids\x90\x02\x02\x12\xeb\x01\n" +
-	"\x0eUnpublishMemos\x12$.paput.memo.v1.UnpublishMemosRequest\x1a%.paput.memo.v1.UnpublishMemosResponse\"\x8b\x01\xaa\xbb\x18\x83\x01\n" +
-	"\vpaput.write\x12t\n" +
-	"\x15paput_unpublish_memos\x12\x0fUnpublish memos\x1aFMake public memos private again; their addresses stop working at once.(\x010\x01\x90\x02\x02\x12h\n" +
+	"JPublish these memos, so that anyone who has their addresses can read them?\x12\x03idsB\x05memos\x90\x02\x02\x12\xf2\x01\n" +
+	"\x0eUnpublishMemos\x12$.paput.memo.v1.UnpublishMemosRequest\x1a%.paput.memo.v1.UnpublishMemosResponse\"\x92\x01\xaa\xbb\x18\x8a\x01\n" +
+	"\vpaput.write\x12{\n" +
+	"\x15paput_unpublish_memos\x12\x0fUnpublish memos\x1aFMake public memos private again; their addresses stop working at once.(\x010\x01B\x05memos\x90\x02\x02\x12h\n" +
 	"\n" +
 	"WatchMemos\x12 .paput.memo.v1.WatchMemosRequest\x1a!.paput.memo.v1.WatchMemosResponse\"\x13\xaa\xbb\x18\f\n" +
 	"\n" +
 	"paput.read\x90\x02\x010\x01\x12k\n" +
 	"\rGetPublicMemo\x12#.paput.memo.v1.GetPublicMemoRequest\x1a$.paput.memo.v1.GetPublicMemoResponse\"\x0f\xaa\xbb\x18\b\n" +
-	"\x06public\x90\x02\x01\x12\xed\x01\n" +
-	"\x11ListMemoRevisions\x12'.paput.memo.v1.ListMemoRevisionsRequest\x1a(.paput.memo.v1.ListMemoRevisionsResponse\"\x84\x01\xaa\xbb\x18}\n" +
+	"\x06public\x90\x02\x01\x12\xf5\x01\n" +
+	"\x11ListMemoRevisions\x12'.paput.memo.v1.ListMemoRevisionsRequest\x1a(.paput.memo.v1.ListMemoRevisionsResponse\"\x8c\x01\xaa\xbb\x18\x84\x01\n" +
 	"\n" +
-	"paput.read\x12o\n" +
-	"\x16paput_get_memo_history\x12\fMemo history\x1aGList the revisions of a memo, newest first, or read one revision whole.\x90\x02\x01\x12\x92\x02\n" +
-	"\x0eListCategories\x12$.paput.memo.v1.ListCategoriesRequest\x1a%.paput.memo.v1.ListCategoriesResponse\"\xb2\x01\xaa\xbb\x18\xaa\x01\n" +
+	"paput.read\x12v\n" +
+	"\x16paput_get_memo_history\x12\fMemo history\x1aGList the revisions of a memo, newest first, or read one revision whole.B\x05memos\x90\x02\x01\x12\xa2\x02\n" +
+	"\x0eListCategories\x12$.paput.memo.v1.ListCategoriesRequest\x1a%.paput.memo.v1.ListCategoriesResponse\"\xc2\x01\xaa\xbb\x18\xba\x01\n" +
 	"\n" +
-	"paput.read\x12\x9b\x01\n" +
-	"\x14paput_get_categories\x12\x0fList categories\x1arList the categories in use with the number of memos in each. Use them again rather than inventing near-duplicates.\x90\x02\x01\x12\xf5\x01\n" +
+	"paput.read\x12\xab\x01\n" +
+	"\x14paput_get_categories\x12\x0fList categories\x1arList the categories in use with the number of memos in each. Use them again rather than inventing near-duplicates.B\x05memosB\acapture\x90\x02\x01\x12\xfc\x01\n" +
 	"\n" +
-	"CreateNote\x12 .paput.memo.v1.CreateNoteRequest\x1a!.paput.memo.v1.CreateNoteResponse\"\xa1\x01\xaa\xbb\x18\x9c\x01\n" +
-	"\vpaput.write\x12\x8c\x01\n" +
-	"\x11paput_create_note\x12\rCreate a note\x1ahGather memos on one subject into a titled note, in reading order. The memos themselves stay as they are.\x12\xec\x01\n" +
-	"\vSearchNotes\x12!.paput.memo.v1.SearchNotesRequest\x1a\".paput.memo.v1.SearchNotesResponse\"\x95\x01\xaa\xbb\x18\x8d\x01\n" +
+	"CreateNote\x12 .paput.memo.v1.CreateNoteRequest\x1a!.paput.memo.v1.CreateNoteResponse\"\xa8\x01\xaa\xbb\x18\xa3\x01\n" +
+	"\vpaput.write\x12\x93\x01\n" +
+	"\x11paput_create_note\x12\rCreate a note\x1ahGather memos on one subject into a titled note, in reading order. The memos themselves stay as they are.B\x05notes\x12\xf4\x01\n" +
+	"\vSearchNotes\x12!.paput.memo.v1.SearchNotesRequest\x1a\".paput.memo.v1.SearchNotesResponse\"\x9d\x01\xaa\xbb\x18\x95\x01\n" +
 	"\n" +
-	"paput.read\x12\x7f\n" +
-	"\x12paput_search_notes\x12\fSearch notes\x1a[Find notes, which are ordered collections of memos, by words of their titles, newest first.\x90\x02\x01\x12\xdd\x01\n" +
-	"\aGetNote\x12\x1d.paput.memo.v1.GetNoteRequest\x1a\x1e.paput.memo.v1.GetNoteResponse\"\x92\x01\xaa\xbb\x18\x8a\x01\n" +
+	"paput.read\x12\x86\x01\n" +
+	"\x12paput_search_notes\x12\fSearch notes\x1a[Find notes, which are ordered collections of memos, by words of their titles, newest first.B\x05notes\x90\x02\x01\x12\xe5\x01\n" +
+	"\aGetNote\x12\x1d.paput.memo.v1.GetNoteRequest\x1a\x1e.paput.memo.v1.GetNoteResponse\"\x9a\x01\xaa\xbb\x18\x92\x01\n" +
 	"\n" +
-	"paput.read\x12|\n" +
-	"\x0epaput_get_note\x12\vRead a note\x1a]List the memos of a note in order. For their full text call paput_search_memo with their ids.\x90\x02\x01\x12\x8f\x02\n" +
+	"paput.read\x12\x83\x01\n" +
+	"\x0epaput_get_note\x12\vRead a note\x1a]List the memos of a note in order. For their full text call paput_search_memo with their ids.B\x05notes\x90\x02\x01\x12\x96\x02\n" +
 	"\n" +
-	"UpdateNote\x12 .paput.memo.v1.UpdateNoteRequest\x1a!.paput.memo.v1.UpdateNoteResponse\"\xbb\x01\xaa\xbb\x18\xb3\x01\n" +
-	"\vpaput.write\x12\xa3\x01\n" +
-	"\x11paput_update_note\x12\rUpdate a note\x1a{Change a note's title, or add, take out or reorder its memos; what is left out stays. The memos themselves are not touched. \x01(\x01\x90\x02\x02\x12d\n" +
+	"UpdateNote\x12 .paput.memo.v1.UpdateNoteRequest\x1a!.paput.memo.v1.UpdateNoteResponse\"\xc2\x01\xaa\xbb\x18\xba\x01\n" +
+	"\vpaput.write\x12\xaa\x01\n" +
+	"\x11paput_update_note\x12\rUpdate a note\x1a{Change a note's title, or add, take out or reorder its memos; what is left out stays. The memos themselves are not touched. \x01(\x01B\x05notes\x90\x02\x02\x12d\n" +
 	"\n" +
 	"DeleteNote\x12 .paput.memo.v1.DeleteNoteRequest\x1a!.paput.memo.v1.DeleteNoteResponse\"\x11\xaa\xbb\x18\r\n" +
-	"\vpaput.write\x12\x8f\x02\n" +
-	"\rAddCandidates\x12#.paput.memo.v1.AddCandidatesRequest\x1a$.paput.memo.v1.AddCandidatesResponse\"\xb2\x01\xaa\xbb\x18\xaa\x01\n" +
-	"\rpaput.capture\x12\x98\x01\n" +
-	"\x1epaput_add_knowledge_candidates\x12\rPropose memos\x1aePropose memos for the person to approve; first read paput_get_capture_policy. Duplicates are refused.(\x01\x90\x02\x02\x12\xe9\x01\n" +
-	"\x0eListCandidates\x12$.paput.memo.v1.ListCandidatesRequest\x1a%.paput.memo.v1.ListCandidatesResponse\"\x89\x01\xaa\xbb\x18\x81\x01\n" +
-	"\rpaput.capture\x12p\n" +
-	"\x1dpaput_list_pending_candidates\x12\x0eList proposals\x1a?List memos that wait for approval; with ids, read them in full.\x90\x02\x01\x12{\n" +
+	"\vpaput.write\x12\x98\x02\n" +
+	"\rAddCandidates\x12#.paput.memo.v1.AddCandidatesRequest\x1a$.paput.memo.v1.AddCandidatesResponse\"\xbb\x01\xaa\xbb\x18\xb3\x01\n" +
+	"\rpaput.capture\x12\xa1\x01\n" +
+	"\x1epaput_add_knowledge_candidates\x12\rPropose memos\x1aePropose memos for the person to approve; first read paput_get_capture_policy. Duplicates are refused.(\x01B\acapture\x90\x02\x02\x12\xf2\x01\n" +
+	"\x0eListCandidates\x12$.paput.memo.v1.ListCandidatesRequest\x1a%.paput.memo.v1.ListCandidatesResponse\"\x92\x01\xaa\xbb\x18\x8a\x01\n" +
+	"\rpaput.capture\x12y\n" +
+	"\x1dpaput_list_pending_candidates\x12\x0eList proposals\x1a?List memos that wait for approval; with ids, read them in full.B\acapture\x90\x02\x01\x12{\n" +
 	"\x10UpdateCandidates\x12&.paput.memo.v1.UpdateCandidatesRequest\x1a'.paput.memo.v1.UpdateCandidatesResponse\"\x16\xaa\xbb\x18\x0f\n" +
-	"\rpaput.capture\x90\x02\x02\x12\xea\x01\n" +
-	"\x11DiscardCandidates\x12'.paput.memo.v1.DiscardCandidatesRequest\x1a(.paput.memo.v1.DiscardCandidatesResponse\"\x81\x01\xaa\xbb\x18z\n" +
-	"\rpaput.capture\x12i\n" +
-	" paput_discard_pending_candidates\x12\x11Discard proposals\x1a.Turn proposals down, with the person's reason. \x01(\x01\x90\x02\x02\x12\xe4\x01\n" +
-	"\x0eSaveCandidates\x12$.paput.memo.v1.SaveCandidatesRequest\x1a%.paput.memo.v1.SaveCandidatesResponse\"\x84\x01\xaa\xbb\x18}\n" +
-	"\vpaput.write\x12n\n" +
-	"\x1dpaput_save_pending_candidates\x12\x0eSave proposals\x1a;Save proposals that the person approved, with edits if any.(\x01\x90\x02\x02\x12\xe4\x01\n" +
-	"\x15ListProcessedSessions\x12+.paput.memo.v1.ListProcessedSessionsRequest\x1a,.paput.memo.v1.ListProcessedSessionsResponse\"p\xaa\xbb\x18i\n" +
-	"\rpaput.capture\x12X\n" +
-	"\x1dpaput_list_processed_sessions\x12\x11Reviewed sessions\x1a$Sessions that need no second review.\x90\x02\x01\x12\xf6\x01\n" +
-	"\x15MarkProcessedSessions\x12+.paput.memo.v1.MarkProcessedSessionsRequest\x1a,.paput.memo.v1.MarkProcessedSessionsResponse\"\x81\x01\xaa\xbb\x18z\n" +
-	"\rpaput.capture\x12i\n" +
-	"\x1dpaput_mark_processed_sessions\x12\x10Mark as reviewed\x1a4Mark sessions in which there was nothing to propose.(\x01\x90\x02\x02\x12\xef\x01\n" +
-	"\x10GetCapturePolicy\x12&.paput.memo.v1.GetCapturePolicyRequest\x1a'.paput.memo.v1.GetCapturePolicyResponse\"\x89\x01\xaa\xbb\x18\x81\x01\n" +
-	"\rpaput.capture\x12p\n" +
-	"\x18paput_get_capture_policy\x12\x0eCapture policy\x1aDWhat the person wants kept and what not; follow it when you propose.\x90\x02\x01\x12\xc1\x02\n" +
-	"\x13UpdateCapturePolicy\x12).paput.memo.v1.UpdateCapturePolicyRequest\x1a*.paput.memo.v1.UpdateCapturePolicyResponse\"\xd2\x01\xaa\xbb\x18\xca\x01\n" +
-	"\rpaput.capture\x12\xb8\x01\n" +
+	"\rpaput.capture\x90\x02\x02\x12\xf4\x01\n" +
+	"\x11DiscardCandidates\x12'.paput.memo.v1.DiscardCandidatesRequest\x1a(.paput.memo.v1.DiscardCandidatesResponse\"\x8b\x01\xaa\xbb\x18\x83\x01\n" +
+	"\rpaput.capture\x12r\n" +
+	" paput_discard_pending_candidates\x12\x11Discard proposals\x1a.Turn proposals down, with the person's reason. \x01(\x01B\acapture\x90\x02\x02\x12\xee\x01\n" +
+	"\x0eSaveCandidates\x12$.paput.memo.v1.SaveCandidatesRequest\x1a%.paput.memo.v1.SaveCandidatesResponse\"\x8e\x01\xaa\xbb\x18\x86\x01\n" +
+	"\vpaput.write\x12w\n" +
+	"\x1dpaput_save_pending_candidates\x12\x0eSave proposals\x1a;Save proposals that the person approved, with edits if any.(\x01B\acapture\x90\x02\x02\x12\xed\x01\n" +
+	"\x15ListProcessedSessions\x12+.paput.memo.v1.ListProcessedSessionsRequest\x1a,.paput.memo.v1.ListProcessedSessionsResponse\"y\xaa\xbb\x18r\n" +
+	"\rpaput.capture\x12a\n" +
+	"\x1dpaput_list_processed_sessions\x12\x11Reviewed sessions\x1a$Sessions that need no second review.B\acapture\x90\x02\x01\x12\x80\x02\n" +
+	"\x15MarkProcessedSessions\x12+.paput.memo.v1.MarkProcessedSessionsRequest\x1a,.paput.memo.v1.MarkProcessedSessionsResponse\"\x8b\x01\xaa\xbb\x18\x83\x01\n" +
+	"\rpaput.capture\x12r\n" +
+	"\x1dpaput_mark_processed_sessions\x12\x10Mark as reviewed\x1a4Mark sessions in which there was nothing to propose.(\x01B\acapture\x90\x02\x02\x12\xf8\x01\n" +
+	"\x10GetCapturePolicy\x12&.paput.memo.v1.GetCapturePolicyRequest\x1a'.paput.memo.v1.GetCapturePolicyResponse\"\x92\x01\xaa\xbb\x18\x8a\x01\n" +
+	"\rpaput.capture\x12y\n" +
+	"\x18paput_get_capture_policy\x12\x0eCapture policy\x1aDWhat the person wants kept and what not; follow it when you propose.B\acapture\x90\x02\x01\x12\xca\x02\n" +
+	"\x13UpdateCapturePolicy\x12).paput.memo.v1.UpdateCapturePolicyRequest\x1a*.paput.memo.v1.UpdateCapturePolicyResponse\"\xdb\x01\xaa\xbb\x18\xd3\x01\n" +
+	"\rpaput.capture\x12\xc1\x01\n" +
 	"\x1bpaput_update_capture_policy\x12\x0eReplace policy\x1aIReplace the policy, once the person agrees, by what their discards teach. \x01(\x01::\n" +
-	"8Replace your capture policy? The one before is not kept.\x90\x02\x02\x12\x8a\x01\n" +
+	"8Replace your capture policy? The one before is not kept.B\acapture\x90\x02\x02\x12\x8a\x01\n" +
 	"\x15UpdateCaptureApproval\x12+.paput.memo.v1.UpdateCaptureApprovalRequest\x1a,.paput.memo.v1.UpdateCaptureApprovalResponse\"\x16\xaa\xbb\x18\x0f\n" +
-	"\rpaput.account\x90\x02\x02\x12\xf9\x01\n" +
-	"\x11GetDiscardContext\x12'.paput.memo.v1.GetDiscardContextRequest\x1a(.paput.memo.v1.GetDiscardContextResponse\"\x90\x01\xaa\xbb\x18\x88\x01\n" +
-	"\rpaput.capture\x12w\n" +
-	" paput_get_discard_policy_context\x12\bDiscards\x1aIThe policy, and what was discarded lately and why: to improve the policy.\x90\x02\x01\x12t\n" +
+	"\rpaput.account\x90\x02\x02\x12\x83\x02\n" +
+	"\x11GetDiscardContext\x12'.paput.memo.v1.GetDiscardContextRequest\x1a(.paput.memo.v1.GetDiscardContextResponse\"\x9a\x01\xaa\xbb\x18\x92\x01\n" +
+	"\rpaput.capture\x12\x80\x01\n" +
+	" paput_get_discard_policy_context\x12\bDiscards\x1aIThe policy, and what was discarded lately and why: to improve the policy.B\acapture\x90\x02\x01\x12t\n" +
 	"\rExportAccount\x12#.paput.memo.v1.ExportAccountRequest\x1a$.paput.memo.v1.ExportAccountResponse\"\x16\xaa\xbb\x18\x0f\n" +
 	"\rpaput.account\x90\x02\x010\x01\x12r\n" +
 	"\rImportAccount\x12#.paput.memo.v1.ImportAccountRequest\x1a$.paput.memo.v1.ImportAccountResponse\"\x16\xaa\xbb\x18\x0f\n" +

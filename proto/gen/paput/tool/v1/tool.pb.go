@@ -99,7 +99,9 @@ type Tool struct {
 	OpenWorld bool `protobuf:"varint,6,opt,name=open_world,json=openWorld,proto3" json:"open_world,omitempty"`
 	// What the person is asked before a call is carried out; absent, nothing. It is for what cannot be taken back, or is too
 	// much to be taken back by hand: a person who is asked too often no longer reads the question.
-	Confirmation  *Confirmation `protobuf:"bytes,7,opt,name=confirmation,proto3" json:"confirmation,omitempty"`
+	Confirmation *Confirmation `protobuf:"bytes,7,opt,name=confirmation,proto3" json:"confirmation,omitempty"`
+	// The sets that the tool is in, [a-z]+, each at an MCP address of its own, /mcp/x/ and the name.
+	Toolsets      []string `protobuf:"bytes,8,rep,name=toolsets,proto3" json:"toolsets,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -179,6 +181,13 @@ func (x *Tool) GetOpenWorld() bool {
 func (x *Tool) GetConfirmation() *Confirmation {
 	if x != nil {
 		return x.Confirmation
+	}
+	return nil
+}
+
+func (x *Tool) GetToolsets() []string {
+	if x != nil {
+		return x.Toolsets
 	}
 	return nil
 }
@@ -463,7 +472,7 @@ const file_paput_tool_v1_tool_proto_rawDesc = "" +
 	"\x18paput/tool/v1/tool.proto\x12\rpaput.tool.v1\x1a google/protobuf/descriptor.proto\"G\n" +
 	"\x06Method\x12\x14\n" +
 	"\x05scope\x18\x01 \x01(\tR\x05scope\x12'\n" +
-	"\x04tool\x18\x02 \x01(\v2\x13.paput.tool.v1.ToolR\x04tool\"\xf4\x01\n" +
+	"\x04tool\x18\x02 \x01(\v2\x13.paput.tool.v1.ToolR\x04tool\"\x90\x02\n" +
 	"\x04Tool\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12 \n" +
@@ -474,7 +483,8 @@ const file_paput_tool_v1_tool_proto_rawDesc = "" +
 	"idempotent\x12\x1d\n" +
 	"\n" +
 	"open_world\x18\x06 \x01(\bR\topenWorld\x12?\n" +
-	"\fconfirmation\x18\a \x01(\v2\x1b.paput.tool.v1.ConfirmationR\fconfirmation\"Q\n" +
+	"\fconfirmation\x18\a \x01(\v2\x1b.paput.tool.v1.ConfirmationR\fconfirmation\x12\x1a\n" +
+	"\btoolsets\x18\b \x03(\tR\btoolsets\"Q\n" +
 	"\fConfirmation\x12\x1a\n" +
 	"\bquestion\x18\x01 \x01(\tR\bquestion\x12\x10\n" +
 	"\x03ids\x18\x02 \x01(\tR\x03ids\x12\x13\n" +
