@@ -18,7 +18,7 @@ var callers = []int{1, 16, 64}
 func main() {
 	duration := flag.Duration("duration", 3*time.Second, "how long to measure each figure")
 	bin := flag.String("bin", "bin", "directory of the binaries")
-	parts := flag.String("parts", "calls,edge,memos", "what to measure: calls (each thing that the server does), edge (MCP in both eras), memos (search among many memos)")
+	parts := flag.String("parts", "calls,edge,memos", "what to measure: calls (each thing that the server does), edge (MCP in both eras), memos (search among many memos), archive (export and import)")
 	memos := flag.Int("memos", 100_000, "how many memos the one account has that is searched")
 	each := flag.Int("each", 100, "how many memos each of a thousand accounts has; 1000 takes a quarter of an hour and 8 GB")
 	echo := flag.Bool("echo", false, "be the echo server")
@@ -41,6 +41,8 @@ func main() {
 			if err == nil {
 				err = inDirectory(func(dir string) error { return manyAccounts(ctx, *bin, dir, *duration, *each) })
 			}
+		case "archive":
+			err = inDirectory(func(dir string) error { return archive(ctx, *bin, dir, *memos) })
 		default:
 			err = fmt.Errorf("-parts: there is no part %q", part)
 		}
