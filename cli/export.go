@@ -34,7 +34,8 @@ again within a day; until then FILE.part has what came so far. Both files can be
 read by you alone. "-" writes to standard output.
 
 It takes the scope paput.account, which "paput login" asks for only when told
-to. "paput import" reads the file.`,
+to, and whose box in the browser you tick yourself. "paput import" reads the
+file.`,
 		Example: `  paput login --scope paput.account
   paput export paput.zip
   paput export - | ssh backup 'cat > paput.zip'`,

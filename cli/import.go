@@ -33,7 +33,8 @@ title, summary, types, categories (or tags), projects, created and updated
 count.
 
 It takes the scope paput.account, which "paput login" asks for only when told
-to; with --publish also paput.publish. An archive is imported only when all of
+to, and whose box in the browser you tick yourself; with --publish also
+paput.publish. An archive is imported only when all of
 it is whole. When a part was refused, the rest is imported, and paput exits
 with 7.`,
 		Example: `  paput login --scope paput.account

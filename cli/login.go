@@ -142,7 +142,7 @@ func (a *app) logIn(ctx context.Context, scopes []string, authorize func(context
 	}
 	for _, scope := range scopes {
 		if allowed := strings.Fields(acc.Tokens.Scope); len(allowed) > 0 && !slices.Contains(allowed, scope) {
-			a.note("paput: the scope %s was not allowed", scope)
+			a.note("paput: the scope %s was not allowed: its box in the browser was not ticked", scope)
 		}
 	}
 	return server, nil

@@ -389,3 +389,33 @@ func FuzzImport(f *testing.F) {
 		}
 	})
 }
+
+// TestImportKeepsReferences imports what names each other where all of the ids are in use by somebody else.
+func TestImportKeepsReferences(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	memo := revision("memo_00000007", func(m *memov1.ArchivedMemo) { m.CandidateId = "cand_1" })
+	archive := []*memov1.ArchiveRecord{memo, noteRecord("note_1", "memo_00000007"), candidateRecord(func(m *memov1.ArchivedCandidate) {
+		m.Status, m.SavedMemoId = "saved", "memo_00000007"
+		m.SimilarMemos = []*memov1.ArchivedSimilarMemo{{Id: "memo_00000007", Score: 0.5}, {Id: "memo_gone", Score: 0.25}}
+	})}
+	w.mustImport(t, "bob", 500, &memov1.ImportAccountRequest{Records: archive})
+	w.mustImport(t, "alice", 1, &memov1.ImportAccountRequest{Records: archive})
+	got := recordsOf(w.export(t, "alice", ""))
+	m, n, c := got[0].GetMemo(), got[1].GetNote(), got[2].GetCandidate()
+	if m.GetId() == "memo_00000007" || n.GetId() == "note_1" || c.GetId() == "cand_1" {
+		t.Errorf("got ids that are another's: %v", got)
+	}
+	if m.GetCandidateId() != c.GetId() || !slices.Equal(n.GetMemoIds(), []string{m.GetId()}) || c.GetSavedMemoId() != m.GetId() {
+		t.Errorf("got %v, want them to name each other", got)
+	}
+	if s := c.GetSimilarMemos(); len(s) != 1 || s[0].GetId() != m.GetId() {
+		t.Errorf("got the similar memos %v, want the one that is there", s)
+	}
+	if again := w.mustImport(t, "alice", 500, &memov1.ImportAccountRequest{Records: archive}); again != 0 {
+		t.Errorf("%d were imported twice", again)
+	}
+	if diff := cmp.Diff(recordsOf(w.export(t, "bob", ""))[:2], archive[:2], protocmp.Transform()); diff != "" {
+		t.Errorf("what is bob's has changed:\n%s", diff)
+	}
+}
