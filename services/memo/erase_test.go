@@ -139,9 +139,10 @@ func (w *world) unredacted(t *testing.T, account string) (streams []string) {
 	return streams
 }
 
-func (w *world) beginErasure(t *testing.T, account string) {
+// beginErasure begins to erase what alice has.
+func (w *world) beginErasure(t *testing.T) {
 	t.Helper()
-	if err := w.log.Do(t.Context(), func(tx *eventlog.Tx) error { return w.service.BeginErasure(tx, account) }); err != nil {
+	if err := w.log.Do(t.Context(), func(tx *eventlog.Tx) error { return w.service.BeginErasure(tx, "alice") }); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -156,7 +157,7 @@ func TestErase(t *testing.T) {
 		t.Fatalf("the files have %v, want all", got)
 	}
 
-	w.beginErasure(t, "alice")
+	w.beginErasure(t)
 	_, err := w.GetPublicMemo(t.Context(), &memov1.GetPublicMemoRequest{Id: public})
 	wantCode(t, err, connect.CodeNotFound, "no public memo")
 	res, err := w.SearchMemos(as(t, "bob"), &memov1.SearchMemosRequest{Ids: []string{public, bobs}})
@@ -243,7 +244,7 @@ func TestEraseAlone(t *testing.T) {
 	w, dir, closeLog := filed(t)
 	defer closeLog()
 	w.fill(t, "alice", secrets())
-	w.beginErasure(t, "alice")
+	w.beginErasure(t)
 	if err := w.service.Erase(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
@@ -388,7 +389,7 @@ func (m *machine) redactSome(t *testing.T) {
 func (m *machine) eraseAlice(t *testing.T) {
 	t.Helper()
 	before := m.observe()
-	m.beginErasure(t, "alice")
+	m.beginErasure(t)
 	if err := m.service.Erase(t.Context(), "alice"); err != nil {
 		t.Fatal(err)
 	}
