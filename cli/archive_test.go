@@ -24,7 +24,8 @@ import (
 func (s *server) ExportAccount(_ context.Context, req *memov1.ExportAccountRequest, stream memov1connect.MemoServiceExportAccountServerStream) error {
 	s.mu.Lock()
 	s.exports = append(s.exports, req.GetCursor())
-	cut := len(s.archive) + 1
+	archive := s.archive
+	cut := len(archive) + 1
 	if len(s.cuts) > 0 {
 		cut, s.cuts = s.cuts[0], s.cuts[1:]
 	}
@@ -32,12 +33,12 @@ func (s *server) ExportAccount(_ context.Context, req *memov1.ExportAccountReque
 	from := 0
 	if req.GetCursor() != "" {
 		n, err := strconv.Atoi(req.GetCursor())
-		if err != nil || n > len(s.archive) {
+		if err != nil || n > len(archive) {
 			return connect.NewError(connect.CodeInvalidArgument, "the cursor is not one that this account's export gave out")
 		}
 		from = n
 	}
-	for i, r := range s.archive[from:] {
+	for i, r := range archive[from:] {
 		if i == cut {
 			panic(http.ErrAbortHandler)
 		}
@@ -45,7 +46,7 @@ func (s *server) ExportAccount(_ context.Context, req *memov1.ExportAccountReque
 			return err
 		}
 	}
-	if cut == -1 || cut == len(s.archive)-from {
+	if cut == -1 || cut == len(archive)-from {
 		panic(http.ErrAbortHandler)
 	}
 	return nil
@@ -96,7 +97,7 @@ func TestExportSurvivesCutLines(t *testing.T) {
 	p, s, whole := exporting(t)
 	p.ok("export", whole)
 	for _, cuts := range [][]int{{0}, {1}, {2, 1}, {5}, {0, 0, 0, 0, 0}, {1, 1, 1, 1, 1}} {
-		s.exports, s.cuts = nil, cuts
+		s.now(func() { s.exports, s.cuts = nil, cuts })
 		path := filepath.Join(t.TempDir(), "all.zip")
 		o := p.run("export", path)
 		if o.code != 0 || strings.Count(o.err, "trying again") != len(cuts) {
@@ -130,13 +131,13 @@ func TestExportGoesOnInAnotherRun(t *testing.T) {
 	p.ok("export", whole)
 	again := func(t *testing.T, spoil func(part string)) outcome {
 		path := filepath.Join(t.TempDir(), "all.zip")
-		s.cuts = []int{2, 0, 0, 0, 0, 0, 0}
+		s.now(func() { s.cuts = []int{2, 0, 0, 0, 0, 0, 0} })
 		p.fails(6, "check that the server is running", "export", path)
 		if info, err := os.Stat(path + ".part"); err != nil || info.Mode().Perm() != 0o600 {
 			t.Fatalf("what came so far: got %v, %v", info, err)
 		}
 		spoil(path + ".part")
-		s.exports, s.cuts = nil, nil
+		s.now(func() { s.exports, s.cuts = nil, nil })
 		o := p.run("export", path)
 		if o.code != 0 {
 			t.Fatal(o.err)
@@ -173,9 +174,9 @@ func TestExportGoesOnInAnotherRun(t *testing.T) {
 	}
 	// The server knows no such place any more: it was set up anew.
 	path := filepath.Join(t.TempDir(), "all.zip")
-	s.cuts = []int{2, 0, 0, 0, 0, 0, 0}
+	s.now(func() { s.cuts = []int{2, 0, 0, 0, 0, 0, 0} })
 	p.fails(6, "", "export", path)
-	s.exports, s.cuts, s.archive = nil, nil, s.archive[:1]
+	s.now(func() { s.exports, s.cuts, s.archive = nil, nil, s.archive[:1] })
 	if o := p.run("export", path); o.code != 0 || !strings.Contains(o.err, "beginning again") || !slices.Equal(s.exports, []string{"2", ""}) {
 		t.Errorf("got %d %q and the cursors %q", o.code, o.err, s.exports)
 	}
