@@ -13,6 +13,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"runtime"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -113,7 +114,10 @@ type Service struct {
 	clientNames func(ctx context.Context, ids []string) (map[string]string, error)
 	logger      *slog.Logger
 	meaning     *meaning // nil when it is off
-	watchers    watchers
+	// searches has a place for each search that runs. Searches need nothing but a processor: more of them at once than there
+	// are processors would make all of them late, and each would have a connection whose cache it fills.
+	searches chan struct{}
+	watchers watchers
 	// begun is where the log was before anybody could watch.
 	begun int64
 	// heartbeat is how often a stream of WatchMemos says that it is alive.
@@ -126,7 +130,7 @@ var _ memov1connect.MemoServiceHandler = (*Service)(nil)
 func New(c Config) *Service {
 	return &Service{
 		log: c.Log, now: c.Now, newID: c.NewID, publicURL: c.PublicURL, clientNames: c.ClientNames, logger: c.Logger,
-		heartbeat: heartbeat, begun: c.Log.Last(), meaning: newMeaning(c.Meaning, c.Now),
+		heartbeat: heartbeat, begun: c.Log.Last(), meaning: newMeaning(c.Meaning, c.Now), searches: make(chan struct{}, runtime.GOMAXPROCS(0)),
 	}
 }
 

@@ -160,18 +160,20 @@ func (e expression) holds(document string) bool {
 	return true
 }
 
-// hasPhrase says whether the tokens of the phrase follow one another in the document.
+// hasPhrase says whether the tokens of the phrase follow one another in the document. What is looked for is the phrase
+// without the account and the kind, with which too many tokens begin.
 func hasPhrase(document, phrase string) bool {
-	for {
-		i := strings.Index(document, phrase)
+	common := strings.IndexFunc(phrase, func(r rune) bool { return r < '0' || r > '9' }) + 1
+	for at := 0; ; {
+		i := strings.Index(document[at:], phrase[common:])
 		if i < 0 {
 			return false
 		}
-		end := i + len(phrase)
-		if (i == 0 || document[i-1] == ' ') && (end == len(document) || document[end] == ' ') {
+		start, end := at+i-common, at+i+len(phrase)-common
+		if start >= 0 && document[start:end] == phrase && (start == 0 || document[start-1] == ' ') && (end == len(document) || document[end] == ' ') {
 			return true
 		}
-		document = document[i+1:] // what follows may begin inside
+		at += i + 1 // the next may begin inside
 	}
 }
 

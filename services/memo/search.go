@@ -50,8 +50,14 @@ func (s *Service) SearchMemos(ctx context.Context, req *memov1.SearchMemosReques
 	return s.search(ctx, caller, req, &search)
 }
 
-// search gives a page as the read model is at one moment.
+// search gives a page as the read model is at one moment. Searches begin in the order in which they came.
 func (s *Service) search(ctx context.Context, caller rpc.Caller, req *memov1.SearchMemosRequest, search *search) (*memov1.SearchMemosResponse, error) {
+	select {
+	case s.searches <- struct{}{}:
+		defer func() { <-s.searches }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	var res *memov1.SearchMemosResponse
 	err := s.snapshot(ctx, func(q querier) error {
 		account, err := accountNumber(q, caller.AccountID)

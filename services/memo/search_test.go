@@ -1,6 +1,7 @@
 package memo
 
 import (
+	"context"
 	"encoding/base64"
 	"fmt"
 	"slices"
@@ -351,5 +352,26 @@ func TestPageTokensBelongToTheirArguments(t *testing.T) {
 	res, err := w.SearchMemos(as(t, "alice"), &memov1.SearchMemosRequest{PageSize: 50, PageToken: newest})
 	if err != nil || len(res.GetEntries()) != 2 {
 		t.Errorf("another page size: got %v, %v, want the other two", res, err)
+	}
+}
+
+// TestSearchesWaitTheirTurn occupies every place that searches have.
+func TestSearchesWaitTheirTurn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.create(t, "alice", &memov1.MemoDraft{Title: "turn"})
+	for range cap(w.service.searches) {
+		w.service.searches <- struct{}{}
+	}
+	ctx, cancel := context.WithTimeout(as(t, "alice"), 50*time.Millisecond)
+	defer cancel()
+	if _, err := w.SearchMemos(ctx, &memov1.SearchMemosRequest{Query: "turn"}); connect.CodeOf(err) != connect.CodeDeadlineExceeded {
+		t.Fatalf("with no place: got %v, want to wait until the caller gives up", err)
+	}
+	<-w.service.searches
+	for range 2 { // a search gives its place back
+		if res, err := w.SearchMemos(as(t, "alice"), &memov1.SearchMemosRequest{Query: "turn"}); err != nil || len(res.GetEntries()) != 1 {
+			t.Fatalf("with one place: got %v, %v", res, err)
+		}
 	}
 }

@@ -288,3 +288,16 @@ func TestScorePrefersTheTitle(t *testing.T) {
 		t.Errorf("title, summary, body twice, body once, far down: got scores %v, want falling ones", got)
 	}
 }
+
+func TestHasPhrase(t *testing.T) {
+	t.Parallel()
+	const document = "11wzz 11wab 1waab 1wab 1wcd 1tab 2wabc"
+	for phrase, want := range map[string]bool{
+		"1wab": true, "11wab": true, "1tab": true, "1wab 1wcd": true, "11wab 1waab": true, "2wabc": true,
+		"1wb": false, "1wzz": false, "1wa": false, "2wab": false, "1wcd 1wab": false, "1tcd": false, "111wab": false, "1wabc": false,
+	} {
+		if got := hasPhrase(document, phrase); got != want {
+			t.Errorf("%q in %q: got %v, want %v", phrase, document, got, want)
+		}
+	}
+}
