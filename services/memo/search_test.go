@@ -370,7 +370,9 @@ func TestSearchesWaitTheirTurn(t *testing.T) {
 	}
 	<-w.service.searches
 	for range 2 { // a search gives its place back
-		if res, err := w.SearchMemos(as(t, "alice"), &memov1.SearchMemosRequest{Query: "turn"}); err != nil || len(res.GetEntries()) != 1 {
+		ctx, cancel := context.WithTimeout(as(t, "alice"), time.Minute)
+		defer cancel()
+		if res, err := w.SearchMemos(ctx, &memov1.SearchMemosRequest{Query: "turn"}); err != nil || len(res.GetEntries()) != 1 {
 			t.Fatalf("with one place: got %v, %v", res, err)
 		}
 	}
