@@ -94,7 +94,6 @@ func (p *process) export(ctx context.Context, token string) ([]*memov1.ArchiveRe
 }
 
 func (p *process) importAll(ctx context.Context, token string, records []*memov1.ArchiveRecord) error {
-	const atOnce = 100
 	for ; len(records) > 0; records = records[min(atOnce, len(records)):] {
 		res, err := p.memos().ImportAccount(bearing(ctx, token), &memov1.ImportAccountRequest{Records: records[:min(atOnce, len(records))]})
 		if err != nil {

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"connectrpc.com/connect/v2"
 	"connectrpc.com/connect/v2/connectinprocess"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/paput/paput/proto/gen/paput/memo/v1/memov1connect"
 	"github.com/paput/paput/services/account"
@@ -47,20 +49,21 @@ func fill(ctx context.Context, path string, accounts, each int) error {
 	go func() { done <- events.Run(running) }()
 
 	quiet := slog.New(slog.DiscardHandler)
-	number := 0
-	newID := func(prefix string) string {
-		number++
-		return fmt.Sprintf("%s_bench%010d", prefix, number)
-	}
+	var number atomic.Int64
+	newID := func(prefix string) string { return fmt.Sprintf("%s_bench%010d", prefix, number.Add(1)) }
 	server := rpc.NewServer(rpc.Config{Auth: anyone{}, Log: quiet, Codes: []rpc.Codes{memo.Codes}})
 	memov1connect.RegisterMemoServiceHandler(server, memo.New(memo.Config{Log: events, Now: time.Now, NewID: newID, PublicURL: "http://localhost", Logger: quiet}))
 	memos := memov1connect.NewMemoServiceClient(connect.NewClient(connectinprocess.New(server)))
 	begin := time.Now()
-	for from := 0; from < each && err == nil; from += 100 {
-		for i := 0; i < accounts && err == nil; i++ { // by turns, as people do
-			err = create(bearing(ctx, fmt.Sprintf("acct_bench%d", i)), memos, drafts(from, min(each, from+100)))
+	group, loading := errgroup.WithContext(ctx)
+	group.SetLimit(inParallel)
+	for from := 0; from < each; from += atOnce {
+		hundred := drafts(from, min(each, from+atOnce))
+		for i := range accounts { // by turns, as people do
+			group.Go(func() error { return create(bearing(loading, fmt.Sprintf("acct_bench%d", i)), memos, hundred) })
 		}
 	}
+	err = group.Wait()
 	fmt.Printf("%d memos by hundreds, in process: %.0f per s\n", accounts*each, float64(accounts*each)/time.Since(begin).Seconds())
 	stop()
 	return errors.Join(err, <-done)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"time"
 )
@@ -18,9 +19,10 @@ var callers = []int{1, 16, 64}
 func main() {
 	duration := flag.Duration("duration", 3*time.Second, "how long to measure each figure")
 	bin := flag.String("bin", "bin", "directory of the binaries")
-	parts := flag.String("parts", "calls,edge,memos", "what to measure: calls (each thing that the server does), edge (MCP in both eras), memos (search among many memos), archive (export and import)")
-	memos := flag.Int("memos", 100_000, "how many memos the one account has that is searched")
-	each := flag.Int("each", 100, "how many memos each of a thousand accounts has; 1000 takes a quarter of an hour and 8 GB")
+	parts := flag.String("parts", "calls,edge,memos,accounts", "what to measure: calls (each thing that the server does), edge (MCP in both eras), memos (search in one account of many memos), accounts (search in a thousand accounts with memos), archive (export and import)")
+	memos := flag.Int("memos", 100_000, "how many memos the one account has that is searched, or exported")
+	each := flag.Int("each", 100, "how many memos each of a thousand accounts has; to load 1000 takes about ten minutes and 6 GB")
+	data := flag.String("data", "", "a `directory` in which the parts memos and accounts keep what they have loaded, by number; a later run with the same -data and the same -memos or -each loads nothing and measures the searches alone:\n-parts accounts -each 1000 -data /var/tmp/bench")
 	echo := flag.Bool("echo", false, "be the echo server")
 	flag.Parse()
 	if *echo {
@@ -37,10 +39,9 @@ func main() {
 		case "edge":
 			err = inDirectory(func(dir string) error { return measureEdge(ctx, *bin, dir, *duration) })
 		case "memos":
-			err = inDirectory(func(dir string) error { return oneAccount(ctx, *bin, dir, *duration, *memos) })
-			if err == nil {
-				err = inDirectory(func(dir string) error { return manyAccounts(ctx, *bin, dir, *duration, *each) })
-			}
+			err = inKept(*data, fmt.Sprint("memos-", *memos), func(dir string) error { return oneAccount(ctx, *bin, dir, *duration, *memos) })
+		case "accounts":
+			err = inKept(*data, fmt.Sprint("accounts-", *each), func(dir string) error { return manyAccounts(ctx, *bin, dir, *duration, *each) })
 		case "archive":
 			err = inDirectory(func(dir string) error { return archive(ctx, *bin, dir, *memos) })
 		default:
@@ -63,12 +64,41 @@ func inDirectory(fn func(dir string) error) error {
 	return fn(dir)
 }
 
+// inKept calls fn with a directory that stays, or with one of its own when data is empty.
+func inKept(data, name string, fn func(dir string) error) error {
+	if data == "" {
+		return inDirectory(fn)
+	}
+	dir := filepath.Join(data, name)
+	if _, err := os.Stat(dir); err == nil && !isLoaded(dir) {
+		return fmt.Errorf("%s was not loaded to the end; remove it and load it again", dir)
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return err
+	}
+	return fn(dir)
+}
+
+// isLoaded says whether an earlier run has loaded what a directory is for.
+func isLoaded(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, loaded))
+	return err == nil
+}
+
+// setLoaded makes isLoaded true.
+func setLoaded(dir string) error { return os.WriteFile(filepath.Join(dir, loaded), nil, 0o600) }
+
+const loaded = "loaded"
+
 func run(ctx context.Context, bin, dir string, duration time.Duration) error {
 	paputd, err := startPaputd(ctx, bin, dir)
 	if err != nil {
 		return err
 	}
 	defer paputd.stop()
+	if err := paputd.addServices(ctx, bin); err != nil {
+		return err
+	}
 	echo, err := startEcho(ctx)
 	if err != nil {
 		return err

@@ -25,7 +25,8 @@ import (
 var searchers = []int{1, 16}
 
 // oneAccount measures what one account with many memos costs: searches among a hundredth, a tenth and all of them, creating
-// when there is none and when there are all, and what the server needs for them.
+// when there is none and when there are all, and what the server needs for them. In a directory that an earlier run has
+// loaded it measures the searches among all.
 func oneAccount(ctx context.Context, bin, dir string, duration time.Duration, memos int) error {
 	p, err := startPaputd(ctx, bin, dir)
 	if err != nil {
@@ -33,23 +34,29 @@ func oneAccount(ctx context.Context, bin, dir string, duration time.Duration, me
 	}
 	defer func() { p.stop() }()
 	fmt.Printf("\none account with up to %d memos\n\n", memos)
+	if isLoaded(dir) {
+		return p.searches(ctx, fmt.Sprintf("search in %d", memos), []string{p.token.Access}, duration/2, map[string]figure{})
+	}
 	creates := &creator{p: p, next: 10 * memos}
 	empty, err := creates.measure(ctx, dir, duration, nil)
 	if err != nil {
 		return err
 	}
 	fewest := map[string]figure{}
-	loaded := 0
+	there := 0
 	for _, n := range []int{memos / 100, memos / 10, memos} {
 		begin := time.Now()
-		if err := p.load(ctx, p.token.Access, loaded, n); err != nil {
+		if err := p.load(ctx, p.token.Access, there, n); err != nil {
 			return err
 		}
-		fmt.Printf("\n%d more memos by hundreds: %.0f per s\n", n-loaded, float64(n-loaded)/time.Since(begin).Seconds())
-		loaded = n
+		fmt.Printf("\n%d more memos by hundreds: %.0f per s\n", n-there, float64(n-there)/time.Since(begin).Seconds())
+		there = n
 		if err := p.searches(ctx, fmt.Sprintf("search in %d", n), []string{p.token.Access}, duration/2, fewest); err != nil {
 			return err
 		}
+	}
+	if err := setLoaded(dir); err != nil {
+		return err
 	}
 	if _, err := creates.measure(ctx, dir, duration, empty); err != nil {
 		return err
@@ -57,7 +64,8 @@ func oneAccount(ctx context.Context, bin, dir string, duration time.Duration, me
 	return p.reportData(ctx)
 }
 
-// manyAccounts measures searches in a server that a thousand accounts have memos in.
+// manyAccounts measures searches in a server that a thousand accounts have memos in, and what the server needs for them; in
+// a directory that an earlier run has loaded, the searches alone.
 func manyAccounts(ctx context.Context, bin, dir string, duration time.Duration, each int) error {
 	const accounts = 1000
 	p, err := startPaputd(ctx, bin, dir)
@@ -74,6 +82,9 @@ func manyAccounts(ctx context.Context, bin, dir string, duration time.Duration, 
 		}
 		tokens = append(tokens, token.Access)
 	}
+	if isLoaded(dir) {
+		return p.searches(ctx, "search", tokens, duration/2, map[string]figure{})
+	}
 	p.stop()
 	if err := fill(ctx, filepath.Join(p.data, "paput.db"), accounts-len(tokens), each); err != nil {
 		return err
@@ -86,6 +97,9 @@ func manyAccounts(ctx context.Context, bin, dir string, duration time.Duration, 
 		group.Go(func() error { return p.load(ctx, token, 0, each) })
 	}
 	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := setLoaded(dir); err != nil {
 		return err
 	}
 	if err := p.searches(ctx, "search", tokens, duration/2, map[string]figure{}); err != nil {
@@ -104,9 +118,11 @@ func bearing(ctx context.Context, token string) context.Context {
 	return ctx
 }
 
+// Memos are loaded a hundred at a time, by some callers at once.
+const atOnce, inParallel = 100, 4
+
 // load creates the memos with the numbers from one up to another, a hundred at a time.
 func (p *process) load(ctx context.Context, token string, from, to int) error {
-	const atOnce, inParallel = 100, 4
 	memos := p.memos()
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(inParallel)

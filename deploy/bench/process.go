@@ -55,22 +55,16 @@ func startPaputd(ctx context.Context, bin, dir string) (*process, error) {
 	if err := p.serve(ctx); err != nil {
 		return nil, err
 	}
-	if err := p.addPeople(ctx, bin); err != nil {
-		p.stop()
-		return nil, err
+	if !isLoaded(dir) {
+		if err := p.addPeople(ctx, bin); err != nil {
+			p.stop()
+			return nil, err
+		}
 	}
 	p.person = p.visitor(0)
 	if p.token, err = p.person.LogIn(ctx, "paput.read", "paput.write"); err != nil {
 		p.stop()
 		return nil, fmt.Errorf("log in: %w", err)
-	}
-	if p.service, err = p.addClient(ctx, bin, "--name", "Service", "--grant", "client_credentials", "--scope", "paput.read"); err != nil {
-		p.stop()
-		return nil, err
-	}
-	if p.server, err = p.addClient(ctx, bin, "--name", "Notes", "--resource-server", notes); err != nil {
-		p.stop()
-		return nil, err
 	}
 	return p, nil
 }

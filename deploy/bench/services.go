@@ -21,6 +21,15 @@ type registered struct {
 	Secret string `json:"client_secret"`
 }
 
+// addServices registers one that gets tokens by itself, and one that asks what tokens for notes are worth.
+func (p *process) addServices(ctx context.Context, bin string) (err error) {
+	if p.service, err = p.addClient(ctx, bin, "--name", "Service", "--grant", "client_credentials", "--scope", "paput.read"); err != nil {
+		return err
+	}
+	p.server, err = p.addClient(ctx, bin, "--name", "Notes", "--resource-server", notes)
+	return err
+}
+
 // addClient registers a service as an administrator does.
 func (p *process) addClient(ctx context.Context, bin string, args ...string) (*registered, error) {
 	args = append([]string{"client", "add", "--data", p.data, "--json"}, args...)
