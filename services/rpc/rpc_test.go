@@ -210,6 +210,9 @@ func TestValidate(t *testing.T) {
 			t.Errorf("a confidence of %v: got %v, want nil", n, err)
 		}
 	}
+	if err := rpc.Validate(&memov1.DeleteMemosRequest{Ids: []string{"memo_x", ""}}); err == nil || err.Error() != "ids[1] is empty" {
+		t.Errorf("got %v, want a refusal of ids[1]", err)
+	}
 	if err := rpc.Validate(&memov1.CreateMemosRequest{Memos: []*memov1.MemoDraft{{}}}); err != nil {
 		t.Errorf("got %v, want nil: items that stand alone are left to the service", err)
 	}

@@ -75,6 +75,9 @@ func validateField(v protoreflect.Value, f protoreflect.FieldDescriptor, rules *
 		return nil
 	}
 	for i := range list.Len() {
+		if rules.GetRequired() && f.Kind() == protoreflect.StringKind && list.Get(i).String() == "" {
+			return fmt.Errorf("%s[%d] is empty", name, i)
+		}
 		if err := validateValue(list.Get(i), f, rules, fmt.Sprintf("%s[%d]", name, i)); err != nil {
 			return err
 		}
