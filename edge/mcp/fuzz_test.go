@@ -77,6 +77,12 @@ func schemaOf(t testing.TB, schema []byte) *jsonschema.Schema {
 // checkWriter writes a request as if it were a response and reads it again.
 func checkWriter(t *testing.T, tool *tool, m protoreflect.Message) {
 	t.Helper()
+	// The writer leaves nothing out, and the reader takes no empty word of a closed list.
+	for _, f := range tool.in.fields {
+		if words := f.rules.GetOneOf(); !f.list && len(words) > 0 && !m.Has(f.desc) {
+			m.Set(f.desc, protoreflect.ValueOfString(words[0]))
+		}
+	}
 	text, err := tool.in.appendJSON(nil, m)
 	if err != nil || !json.Valid(text) || !utf8.Valid(text) {
 		t.Fatalf("%s: wrote %q, %v", tool.name, text, err)

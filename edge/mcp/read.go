@@ -3,6 +3,7 @@ package mcp
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func badArgument(format string, args ...any) error {
 
 // read fills a message from the arguments of a call, an object that json.Valid has accepted. It is strict about
 // structure: unknown names, names given twice, null and values of another type are refused. Lengths and closed lists are
-// the RPC's to check, whose errors reach the model as well.
+// the RPC's to check, whose errors reach the model as well; but to an RPC an empty word of a closed list is none at all.
 func (s *shape) read(into protoreflect.Message, arguments []byte) error {
 	return s.readObject(into, arguments, "", true)
 }
@@ -98,10 +99,14 @@ func (s *shape) unknown(path string, name []byte) error {
 func (f *field) read(into protoreflect.Message, value []byte, path string) error {
 	if !f.list {
 		v, err := f.readValue(value, path+f.name, func() protoreflect.Value { return into.NewField(f.desc) })
-		if err == nil {
-			into.Set(f.desc, v)
+		if err != nil {
+			return err
 		}
-		return err
+		if words := f.rules.GetOneOf(); len(words) > 0 && v.String() == "" {
+			return badArgument("%s%s is empty; leave it out, or give one of %s", path, f.name, strings.Join(words, ", "))
+		}
+		into.Set(f.desc, v)
+		return nil
 	}
 	if !isArray(value) {
 		return badArgument("%s%s must be a list, not %s", path, f.name, describe(value))
@@ -171,14 +176,18 @@ func readInteger(value []byte, where string) (protoreflect.Value, error) {
 	return protoreflect.ValueOfInt32(int32(n)), nil
 }
 
+// rfc3339 is how a time is written (RFC 3339, section 5.6). time.Parse takes more: 9:00:00, a comma, zones of a day and over.
+var rfc3339 = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$`)
+
 // readTime fills a google.protobuf.Timestamp from an RFC 3339 string.
 func readTime(into protoreflect.Message, value []byte, where string) error {
 	const example = "a time with its zone, such as 2026-01-31T09:00:00Z"
 	if !isString(value) {
 		return badArgument("%s must be %s, not %s", where, example, describe(value))
 	}
-	t, err := time.Parse(time.RFC3339Nano, strings.ToUpper(unquote(value)))
-	if err != nil || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
+	said := strings.ToUpper(unquote(value))
+	t, err := time.Parse(time.RFC3339Nano, said)
+	if err != nil || !rfc3339.MatchString(said) || t.UTC().Year() < 1 || t.UTC().Year() > 9999 {
 		return badArgument("%s must be %s", where, example)
 	}
 	fields := into.Descriptor().Fields()

@@ -55,7 +55,8 @@ func (f *field) appendInputValue(dst []byte, description string) []byte {
 	rules := f.rules
 	dst = appendType(append(dst, '{'), f.kind)
 	dst = appendDescription(dst, description)
-	if f.kind == text && rules.GetRequired() {
+	// A text that may be present and empty is required to be present only.
+	if f.kind == text && rules.GetRequired() && !f.desc.HasPresence() {
 		dst = append(dst, `,"minLength":1`...)
 	}
 	if n := rules.GetMaxLength(); n > 0 {
