@@ -5,8 +5,7 @@ import * as v1 from '@modelcontextprotocol/sdk/client/index.js';
 import * as v1http from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { ElicitRequestSchema } from '@modelcontextprotocol/sdk/types.js';
 import * as v2 from '@modelcontextprotocol/client';
-import { App } from '../harness/app.mjs';
-import { answer, launch } from '../harness/browser.mjs';
+import { launch, tokenFor } from '../harness/browser.mjs';
 import { Server } from '../harness/server.mjs';
 
 let server, token;
@@ -14,14 +13,7 @@ let server, token;
 before(async () => {
   server = await Server.start();
   const chromium = await launch();
-  const app = await App.register(server, 'e2e confirm');
-  try {
-    const query = await answer(await chromium.newPage(), await app.authorizationURL({ scope: 'paput.publish' }));
-    token = (await app.redeem(query.get('code'))).access_token;
-  } finally {
-    app.close();
-    await chromium.close();
-  }
+  token = await tokenFor(chromium, server, { scope: 'paput.publish' }).finally(() => chromium.close());
 });
 
 after(() => server?.stop());

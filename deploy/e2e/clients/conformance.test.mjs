@@ -3,8 +3,8 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { App, listenForBrowser } from '../harness/app.mjs';
-import { answer, launch } from '../harness/browser.mjs';
+import { listenForBrowser } from '../harness/app.mjs';
+import { answer, launch, tokenFor } from '../harness/browser.mjs';
 import { addingToken, clean, findings, required, suite } from '../harness/conformance.mjs';
 import { Program } from '../harness/process.mjs';
 import { Server } from '../harness/server.mjs';
@@ -55,7 +55,7 @@ for (const { revision, count } of [{ revision: '2025-11-25', count: 30 }, { revi
   for (const endpoint of ['', '/mcp']) {
     test(`a server of ${revision} at ${endpoint || 'the root'}`, { timeout: 180_000 }, async (t) => {
       const results = path.join(server.home, revision + endpoint);
-      const proxy = await addingToken(server.url, await token(endpoint));
+      const proxy = await addingToken(server.url, await tokenFor(chromium, server, { resource: server.url + endpoint }));
       const program = new Program(process.execPath, [
         suite, 'server', '--url', proxy.url + endpoint, '--requirements', revision, '--output-dir', results,
       ]);
@@ -71,19 +71,6 @@ for (const { revision, count } of [{ revision: '2025-11-25', count: 30 }, { revi
       for (const scenario of scenarios) await t.test(`${revision}${endpoint} ${scenario}`, () => clean(found[scenario]));
       assert.equal(program.ended, 0, program.stdout + program.stderr);
     });
-  }
-}
-
-/** An access token that the person has given to an app, for reading and writing. */
-async function token(endpoint) {
-  const app = await App.register(server, 'Conformance');
-  const page = await chromium.newPage();
-  try {
-    const query = await answer(page, await app.authorizationURL({ resource: server.url + endpoint }));
-    return (await app.redeem(query.get('code'))).access_token;
-  } finally {
-    await page.context().close();
-    app.close();
   }
 }
 

@@ -2,8 +2,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { App } from '../harness/app.mjs';
-import { answer, launch } from '../harness/browser.mjs';
+import { launch, tokenFor } from '../harness/browser.mjs';
 import { run } from '../harness/process.mjs';
 import { Server } from '../harness/server.mjs';
 
@@ -14,14 +13,7 @@ let server, token;
 before(async () => {
   server = await Server.start();
   const chromium = await launch();
-  const app = await App.register(server, 'e2e inspector');
-  try {
-    const query = await answer(await chromium.newPage(), await app.authorizationURL({ scope: 'paput.publish' }));
-    token = (await app.redeem(query.get('code'))).access_token;
-  } finally {
-    app.close();
-    await chromium.close();
-  }
+  token = await tokenFor(chromium, server, { scope: 'paput.publish' }).finally(() => chromium.close());
 });
 
 after(() => server?.stop());

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { chromium } from 'playwright-core';
+import { App } from './app.mjs';
 import { person } from './server.mjs';
 
 const flags = [
@@ -50,4 +51,17 @@ export async function answer(page, authorizationURL, { decision = 'approve', unt
   const url = new URL((await back).url());
   assert.equal(url.origin + url.pathname, redirect);
   return url.searchParams;
+}
+
+/** Has a person allow an app what it asks for, as set says to authorizationURL, and returns its access token. */
+export async function tokenFor(chromium, server, set = {}, as = person) {
+  const app = await App.register(server, 'e2e');
+  const page = await chromium.newPage();
+  try {
+    const query = await answer(page, await app.authorizationURL(set), { as });
+    return (await app.redeem(query.get('code'))).access_token;
+  } finally {
+    await page.context().close();
+    app.close();
+  }
 }

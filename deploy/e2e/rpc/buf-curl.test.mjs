@@ -3,8 +3,7 @@
 import assert from 'node:assert/strict';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
-import { App } from '../harness/app.mjs';
-import { answer, launch } from '../harness/browser.mjs';
+import { launch, tokenFor } from '../harness/browser.mjs';
 import { run } from '../harness/process.mjs';
 import { Server } from '../harness/server.mjs';
 
@@ -22,16 +21,8 @@ before(async () => {
   await buf('--version'); // builds it, which may take its time
   server = await Server.start();
   const chromium = await launch();
-  const app = await App.register(server, 'buf curl');
-  try {
-    const page = await chromium.newPage();
-    const query = await answer(page, await app.authorizationURL());
-    ({ access_token: token } = await app.redeem(query.get('code')));
-    assert(token);
-  } finally {
-    app.close();
-    await chromium.close();
-  }
+  token = await tokenFor(chromium, server).finally(() => chromium.close());
+  assert(token);
 }, { timeout: 290_000 });
 
 after(() => server?.stop());
