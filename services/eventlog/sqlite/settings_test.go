@@ -118,3 +118,30 @@ func TestTextRunsWithinItself(t *testing.T) {
 		}
 	}
 }
+
+// TestPlansAreKept asks for the plan of a query that an index could answer for some arguments only.
+func TestPlansAreKept(t *testing.T) {
+	t.Parallel()
+	b, err := Memory(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer b.Close()
+	if _, err := b.writer.ExecContext(t.Context(), "CREATE TABLE words (word TEXT COLLATE NOCASE); CREATE INDEX by_word ON words (word)"); err != nil {
+		t.Fatal(err)
+	}
+	plan := func(query string, args ...any) (detail string) {
+		t.Helper()
+		var ignored int
+		if err := b.readers.QueryRowContext(t.Context(), "EXPLAIN QUERY PLAN "+query, args...).Scan(&ignored, &ignored, &ignored, &detail); err != nil {
+			t.Fatal(err)
+		}
+		return detail
+	}
+	if got := plan("SELECT count(*) FROM words WHERE word LIKE 'abc%'"); !strings.Contains(got, "SEARCH") {
+		t.Fatalf("the index is of no use: %s", got)
+	}
+	if got := plan("SELECT count(*) FROM words WHERE word LIKE ?", "abc%"); !strings.Contains(got, "SCAN") {
+		t.Errorf("the plan follows the argument: %s", got)
+	}
+}
