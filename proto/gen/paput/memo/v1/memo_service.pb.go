@@ -2322,8 +2322,7 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\brevision\x18\v \x01(\x05R\brevision\x12\x12\n" +
 	"\x04etag\x18\f \x01(\tR\x04etag\x12\x14\n" +
 	"\x05score\x18\r \x01(\x01R\x05score\x12\x1b\n" +
-	"\tis_public\x18\x0e \x01(\bR\bisPublic\"\xc7\n" +
-	"\n" +
+	"\tis_public\x18\x0e \x01(\bR\bisPublic\"\xc8\t\n" +
 	"\x12SearchMemosRequest\x12^\n" +
 	"\x05query\x18\x01 \x01(\tBH\xb2\xbb\x18D\n" +
 	"?Words to look for, in any language. Left out: the newest memos.\x18\xf4\x03R\x05query\x12J\n" +
@@ -2337,23 +2336,23 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"memo_types\x18\x04 \x03(\tBT\xb2\xbb\x18P\n" +
 	"!Only memos of any of these types. \x04*\tknowledge*\bdecision*\toperation*\tprincipleR\tmemoTypes\x12J\n" +
 	"\bprojects\x18\x05 \x03(\tB.\xb2\xbb\x18*\n" +
-	"$Only memos of any of these projects.\x18d \x14R\bprojects\x12{\n" +
-	"\rcreated_after\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB:\xb2\xbb\x186\n" +
-	"4Only memos created at or after this time (RFC 3339).R\fcreatedAfter\x12x\n" +
-	"\x0ecreated_before\x18\a \x01(\v2\x1a.google.protobuf.TimestampB5\xb2\xbb\x181\n" +
-	"/Only memos created before this time (RFC 3339).R\rcreatedBefore\x12{\n" +
-	"\rupdated_after\x18\b \x01(\v2\x1a.google.protobuf.TimestampB:\xb2\xbb\x186\n" +
-	"4Only memos changed at or after this time (RFC 3339).R\fupdatedAfter\x12x\n" +
-	"\x0eupdated_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampB5\xb2\xbb\x181\n" +
-	"/Only memos changed before this time (RFC 3339).R\rupdatedBefore\x12L\n" +
+	"$Only memos of any of these projects.\x18d \x14R\bprojects\x12e\n" +
+	"\rcreated_after\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampB$\xb2\xbb\x18 \n" +
+	"\x1eCreated at or after this time.R\fcreatedAfter\x12b\n" +
+	"\x0ecreated_before\x18\a \x01(\v2\x1a.google.protobuf.TimestampB\x1f\xb2\xbb\x18\x1b\n" +
+	"\x19Created before this time.R\rcreatedBefore\x12e\n" +
+	"\rupdated_after\x18\b \x01(\v2\x1a.google.protobuf.TimestampB$\xb2\xbb\x18 \n" +
+	"\x1eChanged at or after this time.R\fupdatedAfter\x12b\n" +
+	"\x0eupdated_before\x18\t \x01(\v2\x1a.google.protobuf.TimestampB\x1f\xb2\xbb\x18\x1b\n" +
+	"\x19Changed before this time.R\rupdatedBefore\x12L\n" +
 	"\x0finclude_deleted\x18\n" +
 	" \x01(\bB#\xb2\xbb\x18\x1f\n" +
-	"\x1dAlso find memos in the trash.R\x0eincludeDeleted\x12[\n" +
-	"\tpage_size\x18\v \x01(\x05B>\xb2\xbb\x18:\n" +
-	"4How many entries to return, 1 to 100; 20 by default.0\x008dR\bpageSize\x12o\n" +
+	"\x1dAlso find memos in the trash.R\x0eincludeDeleted\x12G\n" +
+	"\tpage_size\x18\v \x01(\x05B*\xb2\xbb\x18&\n" +
+	" How many entries; 20 by default.0\x008dR\bpageSize\x12\\\n" +
 	"\n" +
-	"page_token\x18\f \x01(\tBP\xb2\xbb\x18L\n" +
-	"Gnext_page_token of the page before, with the other arguments unchanged.\x18\xe8\aR\tpageToken\x12Z\n" +
+	"page_token\x18\f \x01(\tB=\xb2\xbb\x189\n" +
+	"4next_page_token, with the other arguments unchanged.\x18\xe8\aR\tpageToken\x12Z\n" +
 	"\tis_public\x18\r \x01(\bB8\xb2\xbb\x184\n" +
 	"2true: only public memos; false: only private ones.H\x00R\bisPublic\x88\x01\x01B\f\n" +
 	"\n" +
@@ -2442,17 +2441,17 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x14GetPublicMemoRequest\x12\x18\n" +
 	"\x02id\x18\x01 \x01(\tB\b\xb2\xbb\x18\x04\x10\x01\x18@R\x02id\"@\n" +
 	"\x15GetPublicMemoResponse\x12'\n" +
-	"\x04memo\x18\x01 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\"\xcb\x02\n" +
+	"\x04memo\x18\x01 \x01(\v2\x13.paput.memo.v1.MemoR\x04memo\"\xa4\x02\n" +
 	"\x18ListMemoRevisionsRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
 	"\x0eThe memo's id.\x10\x01\x18@R\x02id\x12Y\n" +
 	"\brevision\x18\x02 \x01(\x05B=\xb2\xbb\x189\n" +
-	"5Read this revision whole instead of listing them all.0\x00R\brevision\x12]\n" +
-	"\tpage_size\x18\x03 \x01(\x05B@\xb2\xbb\x18<\n" +
-	"6How many revisions to return, 1 to 100; 20 by default.0\x008dR\bpageSize\x12K\n" +
+	"5Read this revision whole instead of listing them all.0\x00R\brevision\x12I\n" +
+	"\tpage_size\x18\x03 \x01(\x05B,\xb2\xbb\x18(\n" +
+	"\"How many revisions; 20 by default.0\x008dR\bpageSize\x128\n" +
 	"\n" +
-	"page_token\x18\x04 \x01(\tB,\xb2\xbb\x18(\n" +
-	"#next_page_token of the page before.\x18\xe8\aR\tpageToken\"~\n" +
+	"page_token\x18\x04 \x01(\tB\x19\xb2\xbb\x18\x15\n" +
+	"\x10next_page_token.\x18\xe8\aR\tpageToken\"~\n" +
 	"\x19ListMemoRevisionsResponse\x129\n" +
 	"\trevisions\x18\x01 \x03(\v2\x1b.paput.memo.v1.MemoRevisionR\trevisions\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xab\x02\n" +

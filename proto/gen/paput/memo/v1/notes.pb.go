@@ -928,26 +928,26 @@ const file_paput_memo_v1_notes_proto_rawDesc = "" +
 	"\x0fidempotency_key\x18\x0f \x01(\tB\t\xb2\xbb\x18\x05\x18\x80\x01H\x01R\x0eidempotencyKey\"{\n" +
 	"\x12CreateNoteResponse\x12,\n" +
 	"\x04note\x18\x01 \x01(\v2\x18.paput.memo.v1.NoteEntryR\x04note\x127\n" +
-	"\aresults\x18\x02 \x03(\v2\x1d.paput.memo.v1.NoteMemoResultR\aresults\"\xb2\x02\n" +
+	"\aresults\x18\x02 \x03(\v2\x1d.paput.memo.v1.NoteMemoResultR\aresults\"\x8b\x02\n" +
 	"\x12SearchNotesRequest\x12_\n" +
 	"\x05query\x18\x01 \x01(\tBI\xb2\xbb\x18E\n" +
-	"@Words of the title, in any language. Left out: the newest notes.\x18\xf4\x03R\x05query\x12Y\n" +
-	"\tpage_size\x18\x02 \x01(\x05B<\xb2\xbb\x188\n" +
-	"2How many notes to return, 1 to 100; 20 by default.0\x008dR\bpageSize\x12`\n" +
+	"@Words of the title, in any language. Left out: the newest notes.\x18\xf4\x03R\x05query\x12E\n" +
+	"\tpage_size\x18\x02 \x01(\x05B(\xb2\xbb\x18$\n" +
+	"\x1eHow many notes; 20 by default.0\x008dR\bpageSize\x12M\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tBA\xb2\xbb\x18=\n" +
-	"8next_page_token of the page before, with the same query.\x18\xe8\aR\tpageToken\"m\n" +
+	"page_token\x18\x03 \x01(\tB.\xb2\xbb\x18*\n" +
+	"%next_page_token, with the same query.\x18\xe8\aR\tpageToken\"m\n" +
 	"\x13SearchNotesResponse\x12.\n" +
 	"\x05notes\x18\x01 \x03(\v2\x18.paput.memo.v1.NoteEntryR\x05notes\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xe2\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\xbb\x01\n" +
 	"\x0eGetNoteRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
-	"\x0eThe note's id.\x10\x01\x18@R\x02id\x12Y\n" +
-	"\tpage_size\x18\x02 \x01(\x05B<\xb2\xbb\x188\n" +
-	"2How many memos to return, 1 to 100; 20 by default.0\x008dR\bpageSize\x12K\n" +
+	"\x0eThe note's id.\x10\x01\x18@R\x02id\x12E\n" +
+	"\tpage_size\x18\x02 \x01(\x05B(\xb2\xbb\x18$\n" +
+	"\x1eHow many memos; 20 by default.0\x008dR\bpageSize\x128\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tB,\xb2\xbb\x18(\n" +
-	"#next_page_token of the page before.\x18\xe8\aR\tpageToken\"\x96\x01\n" +
+	"page_token\x18\x03 \x01(\tB\x19\xb2\xbb\x18\x15\n" +
+	"\x10next_page_token.\x18\xe8\aR\tpageToken\"\x96\x01\n" +
 	"\x0fGetNoteResponse\x12,\n" +
 	"\x04note\x18\x01 \x01(\v2\x18.paput.memo.v1.NoteEntryR\x04note\x12-\n" +
 	"\x05memos\x18\x02 \x03(\v2\x17.paput.memo.v1.NoteMemoR\x05memos\x12&\n" +
