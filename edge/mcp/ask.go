@@ -22,10 +22,10 @@ var (
 	errGone      = errors.New("the client has gone")
 )
 
-// abilities are what a client can be asked for while a call of its is under way.
-type abilities struct{ elicitation, sampling, roots bool }
+// abilities are what a client can be asked for while a call of its is under way, and whether it shows apps.
+type abilities struct{ elicitation, sampling, roots, apps bool }
 
-func (a abilities) any() bool { return a.elicitation || a.sampling || a.roots }
+func (a abilities) any() bool { return a.elicitation || a.sampling || a.roots || a.apps }
 
 // allow says whether a client with these abilities may be sent a request of a method.
 func (a abilities) allow(method mcp.MCPMethod) bool {
@@ -55,6 +55,8 @@ func readAbilities(capabilities []byte) (a abilities) {
 			a.sampling = isObject(value)
 		case "roots":
 			a.roots = isObject(value)
+		case "extensions":
+			a.apps = showsApps(value)
 		}
 		return nil
 	})

@@ -43,7 +43,7 @@ func TestSessionsOfClientsThatCanBeAsked(t *testing.T) {
 	st := start(t)
 	for capabilities, want := range map[string]bool{
 		`{}`: false, `{"experimental":{}}`: false, `{"elicitation":{}}`: true, `{"elicitation":{"form":{},"url":{}}}`: true,
-		`{"elicitation":{"url":{}}}`: false, `{"elicitation":true}`: false, `{"sampling":{}}`: true, `{"roots":{}}`: true,
+		`{"elicitation":{"url":{}}}`: false, `{"extensions":{}}`: false, showing: true, `{"elicitation":true}`: false, `{"sampling":{}}`: true, `{"roots":{}}`: true,
 	} {
 		if got := beginSession(t, st, capabilities); (got != "") != want {
 			t.Errorf("%s: got the session %q, want one: %t", capabilities, got, want)

@@ -27,6 +27,8 @@ type caller struct {
 	project string
 	// local says that the caller is the person at this machine: every tool is listed and the services alone decide.
 	local bool
+	// apps says that the client shows apps.
+	apps bool
 }
 
 // may says whether the caller's scopes allow what scope allows.
@@ -82,7 +84,7 @@ func (s *Server) appendCall(ctx context.Context, dst []byte, t *tool, m *message
 		return s.appendFailure(dst, text, modern), nil, nil
 	}
 	start := len(dst)
-	dst, err := s.appendSuccess(dst, t, response, modern)
+	dst, err := s.appendSuccess(dst, t, response, s.deciding(t, c), modern)
 	if err != nil {
 		return s.appendFailure(dst[:start], s.internal(ctx, t.name, err), modern), nil, nil
 	}
@@ -148,8 +150,8 @@ func (s *Server) internal(ctx context.Context, what string, err error) string {
 	return fmt.Sprintf("Something went wrong inside Paput (error %s). Trying again may help; if not, tell the operator this number.", id)
 }
 
-// appendSuccess appends a result with structured content and the same as text.
-func (s *Server) appendSuccess(dst []byte, t *tool, response protoreflect.Message, modern bool) ([]byte, error) {
+// appendSuccess appends a result with structured content and the same as text. about is as in appendTail.
+func (s *Server) appendSuccess(dst []byte, t *tool, response protoreflect.Message, about []byte, modern bool) ([]byte, error) {
 	scratch := s.buffers.get()
 	defer s.buffers.put(scratch)
 	failed, all := t.failures(response)
@@ -175,7 +177,7 @@ func (s *Server) appendSuccess(dst []byte, t *tool, response protoreflect.Messag
 	if failed > 0 {
 		dst = append(dst, `,"isError":true`...)
 	}
-	return s.appendTail(dst, modern), nil
+	return s.appendTail(dst, about, modern), nil
 }
 
 // foundNothing says whether the response has lists, all of them are empty, and it tells of no single thing either.
@@ -197,7 +199,7 @@ func (t *tool) foundNothing(response protoreflect.Message) bool {
 
 // appendFailure appends a result that says what went wrong.
 func (s *Server) appendFailure(dst []byte, text string, modern bool) []byte {
-	return s.appendTail(appendFault(dst, text), modern)
+	return s.appendTail(appendFault(dst, text), nil, modern)
 }
 
 // appendFault appends a result that says what went wrong, all but its end.
@@ -206,12 +208,20 @@ func appendFault(dst []byte, text string) []byte {
 	return append(appendQuoted(dst, text), `}],"isError":true`...)
 }
 
-// appendTail closes a result; from 2026-07-28 on each says that it is complete and whose it is.
-func (s *Server) appendTail(dst []byte, modern bool) []byte {
-	if modern {
-		dst = append(append(append(dst, modernHead...), s.identity...), '}')
+// appendTail closes a result; from 2026-07-28 on each says that it is complete and whose it is. about is a member of its _meta,
+// or nil.
+func (s *Server) appendTail(dst, about []byte, modern bool) []byte {
+	switch {
+	case modern:
+		if dst = append(append(dst, modernHead...), s.identity...); about != nil {
+			dst = append(dst, ',')
+		}
+	case about != nil:
+		dst = append(dst, `,"_meta":{`...)
+	default:
+		return append(dst, '}')
 	}
-	return append(dst, '}')
+	return append(append(dst, about...), "}}"...)
 }
 
 // modernHead is what comes before the server's identity in a result.
@@ -223,12 +233,6 @@ const challengeKey = "mcp/www_authenticate"
 
 // appendChallenged appends a result that says what went wrong and by what challenge the client can mend it.
 func (s *Server) appendChallenged(dst []byte, text, challenge string, modern bool) []byte {
-	dst = appendFault(dst, text)
-	if modern {
-		dst = append(append(append(dst, modernHead...), s.identity...), ',')
-	} else {
-		dst = append(dst, `,"_meta":{`...)
-	}
-	dst = append(dst, `"`+challengeKey+`":[`...)
-	return append(appendQuoted(dst, challenge), "]}}"...)
+	about := append(appendQuoted([]byte(`"`+challengeKey+`":[`), challenge), ']')
+	return s.appendTail(appendFault(dst, text), about, modern)
 }

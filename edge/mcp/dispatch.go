@@ -129,6 +129,9 @@ func (s *Server) dispatch(ctx context.Context, dst []byte, m *message, c *caller
 		if found, ok := answer.Result.(mcp.DiscoverResult); ok && s.memos != nil && !c.local {
 			answer.Result = withSubscriptions(found)
 		}
+		if found, ok := answer.Result.(mcp.ListResourcesResult); ok && !c.apps {
+			answer.Result = withoutApp(found)
+		}
 		result, err := json.Marshal(answer.Result)
 		if err != nil {
 			return dst, &rpcError{code: mcp.INTERNAL_ERROR, text: s.internal(ctx, m.method, err)}, nil
@@ -209,8 +212,8 @@ type listCache struct {
 }
 
 type listKey struct {
-	modern, local bool
-	set           string
+	modern, local, apps bool
+	set                 string
 	// scopes has a bit for each of Server.scopes whose tools the caller is told of.
 	scopes uint64
 }
@@ -237,7 +240,7 @@ func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) (
 	}); err != nil {
 		return nil, &rpcError{code: mcp.INVALID_PARAMS, text: err.Error()}, nil
 	}
-	key := listKey{modern: modern, local: c.local, set: c.set}
+	key := listKey{modern: modern, local: c.local, apps: c.apps, set: c.set}
 	for i, scope := range s.scopes {
 		if c.sees(scope) {
 			key.scopes |= 1 << i
@@ -253,10 +256,8 @@ func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) (
 	if fault != nil || err != nil {
 		return nil, fault, err
 	}
-	if !c.local {
-		if list, err = s.withSchemes(list); err != nil {
-			return nil, &rpcError{code: mcp.INTERNAL_ERROR, text: s.internal(ctx, m.method, err)}, nil
-		}
+	if list, err = s.annotated(list, c); err != nil {
+		return nil, &rpcError{code: mcp.INTERNAL_ERROR, text: s.internal(ctx, m.method, err)}, nil
 	}
 	s.lists.mu.Lock()
 	defer s.lists.mu.Unlock()
@@ -264,9 +265,10 @@ func (s *Server) list(ctx context.Context, m *message, c *caller, modern bool) (
 	return list, nil, nil
 }
 
-// withSchemes adds to each tool of a list what a token must allow for it, as ChatGPT reads it to know when to ask its user
-// (OpenAI Apps SDK, Authentication). It stands in two places: libraries between here and there may know only _meta.
-func (s *Server) withSchemes(list []byte) ([]byte, error) {
+// annotated adds to each tool of a list what a token must allow for it, as ChatGPT reads it to know when to ask its user
+// (OpenAI Apps SDK, Authentication), and, for a client that shows apps, the one that shows its results. The former stands in two
+// places: libraries between here and there may know only _meta.
+func (s *Server) annotated(list []byte, c *caller) ([]byte, error) {
 	var result map[string]json.RawMessage
 	if err := json.Unmarshal(list, &result); err != nil {
 		return nil, err
@@ -280,9 +282,20 @@ func (s *Server) withSchemes(list []byte) ([]byte, error) {
 		if err := json.Unmarshal(about["name"], &name); err != nil {
 			return nil, err
 		}
-		if t := s.tools[name]; t != nil {
+		meta := make(map[string]json.RawMessage)
+		if t := s.tools[name]; t != nil && !c.local {
 			about["securitySchemes"] = t.schemes
-			about["_meta"] = fmt.Appendf(nil, `{"securitySchemes":%s}`, t.schemes)
+			meta["securitySchemes"] = t.schemes
+		}
+		if c.apps && s.memos != nil && (name == memosTool || name == candidatesTool) {
+			meta["ui"] = json.RawMessage(`{"resourceUri":"` + appURI + `"}`)
+		}
+		if len(meta) == 0 {
+			continue
+		}
+		var err error
+		if about["_meta"], err = json.Marshal(meta); err != nil {
+			return nil, err
 		}
 	}
 	var err error

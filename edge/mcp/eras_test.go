@@ -8,7 +8,7 @@ import (
 )
 
 // capabilities are what the server can do.
-const capabilities = `{"prompts":{},"resources":{},"tools":{},"completions":{}}`
+const capabilities = `{"extensions":{"io.modelcontextprotocol/ui":{}},"prompts":{},"resources":{},"tools":{},"completions":{}}`
 
 func TestHandshakeEra(t *testing.T) {
 	t.Parallel()
@@ -66,7 +66,7 @@ func TestStatelessEra(t *testing.T) {
 		status        int
 		want          string // what the body holds
 	}{
-		{"discover", request("server/discover", ""), version("Mcp-Method", "server/discover"), 200, `"ttlMs":300000,"cacheScope":"public","supportedVersions":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"capabilities":{"prompts":{},"resources":{"subscribe":true},"tools":{},"completions":{}}`},
+		{"discover", request("server/discover", ""), version("Mcp-Method", "server/discover"), 200, `"ttlMs":300000,"cacheScope":"public","supportedVersions":["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"],"capabilities":{"extensions":{"io.modelcontextprotocol/ui":{}},"prompts":{},"resources":{"subscribe":true},"tools":{},"completions":{}}`},
 		{"list", request("tools/list", ""), version("Mcp-Method", "tools/list"), 200, `"ttlMs":300000}}`},
 		{"call", request("tools/call", `"name":"paput_get_categories",`), version("Mcp-Method", "tools/call", "Mcp-Name", "paput_get_categories"), 200, `"resultType":"complete","_meta":{"io.modelcontextprotocol/serverInfo":{"name":"paput","version":"1.2.3","title":"Paput"}}}}`},
 		{"a name in base64", request("tools/call", `"name":"paput_get_categories",`), version("Mcp-Method", "tools/call", "Mcp-Name", "=?base64?cGFwdXRfZ2V0X2NhdGVnb3JpZXM=?="), 200, `"resultType":"complete"`},

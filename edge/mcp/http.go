@@ -290,6 +290,7 @@ func (x *exchange) message(body []byte, c *caller) {
 		return
 	}
 	defer x.h.limits.leave(c.owner())
+	c.apps = x.abilities(&m, c, modern).apps
 	ctx := x.r.Context()
 	if !modern {
 		// Up to 2025-11-25 a lost connection does not cancel a request.
@@ -375,7 +376,18 @@ func (x *exchange) takes(kind string) bool {
 	return false
 }
 
-// begin gives a client that can be asked something a session to say so with from then on. Others need none.
+// abilities are those that the sender of a request says it has: in the request itself or, before 2026-07-28, by its session.
+func (x *exchange) abilities(m *message, c *caller, modern bool) abilities {
+	if modern {
+		return readAbilities(m.meta.capabilities)
+	}
+	if id := x.r.Header.Get(mcp.HeaderSessionID); id != "" {
+		return x.h.s.openSession(c.identity(), id)
+	}
+	return abilities{}
+}
+
+// begin gives a client that can be asked something, or show it, a session to say so with from then on. Others need none.
 func (x *exchange) begin(m *message, c *caller) {
 	if can := m.abilities(); can.any() {
 		x.w.Header().Set(mcp.HeaderSessionID, x.h.s.newSession(c.identity(), can))

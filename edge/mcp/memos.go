@@ -50,6 +50,7 @@ func (s *Server) addMemos(services []protoreflect.ServiceDescriptor) {
 		server.WithPromptCompletionProvider(m), server.WithResourceCompletionProvider(m),
 		// A client may keep what there is, but not what it says.
 		server.WithMethodCacheHints(mcp.MethodResourcesRead, 0, mcp.CacheScopePrivate),
+		server.WithExtensions(map[string]any{appExtension: struct{}{}}),
 	} {
 		option(s.mcp)
 	}
@@ -63,6 +64,7 @@ func (s *Server) addMemos(services []protoreflect.ServiceDescriptor) {
 		mcp.WithTemplateDescription("One memo as Markdown with front matter. Words of its title complete to its id."))
 	s.mcp.AddResourceTemplate(template, server.ResourceTemplateHandlerFunc(m.handler(m.readMemo)))
 	m.addPrompts()
+	m.addApp()
 }
 
 func (m *memos) handler(read func(ctx context.Context, uri string) (string, error)) server.ResourceHandlerFunc {

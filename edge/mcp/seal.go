@@ -75,10 +75,10 @@ func newKey() []byte {
 const sessionPurpose = "session"
 
 // newSession makes the id of a session (MCP up to 2025-11-25, Session Management). All that there is to a session is in it:
-// what the client can be asked for.
+// what the client can do.
 func (s *Server) newSession(owner string, can abilities) string {
 	content := make([]byte, 17)
-	for i, able := range []bool{can.elicitation, can.sampling, can.roots} {
+	for i, able := range []bool{can.elicitation, can.sampling, can.roots, can.apps} {
 		if able {
 			content[0] |= 1 << i
 		}
@@ -88,14 +88,14 @@ func (s *Server) newSession(owner string, can abilities) string {
 }
 
 // openSession reads the id of a session. One that is unknown, from another key or another account, is no error: a client
-// goes on without what it could be asked for.
+// goes on without what it could do.
 func (s *Server) openSession(owner, id string) abilities {
 	content, ok := s.seals.unseal(sessionPurpose, owner, id)
 	if !ok || len(content) == 0 {
 		return abilities{}
 	}
 	bits := content[0]
-	return abilities{elicitation: bits&1 != 0, sampling: bits&2 != 0, roots: bits&4 != 0}
+	return abilities{elicitation: bits&1 != 0, sampling: bits&2 != 0, roots: bits&4 != 0, apps: bits&8 != 0}
 }
 
 // stateTime is how long what is to be answered may wait for its answer.

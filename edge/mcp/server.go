@@ -30,7 +30,8 @@
 // # Resources and prompts
 //
 // The memos of a caller can be read as resources, memo://{id}, and four prompts put habits into words. They know the memo
-// service, which they ask by RPC with the caller's token.
+// service, which they ask by RPC with the caller's token. A client that says that it shows apps (MCP Apps, 2026-01-26) is told of
+// one, ui://paput/app, in which a person sees what two of the tools found and decides on candidates.
 //
 // The registry, the dispatch of everything but tools/call of an RPC, and the types are mcp-go's. Its transports are not
 // used: over HTTP they let one caller cancel another's request and lose notifications, and over stdio they drop the

@@ -122,9 +122,9 @@ func (p *stdio) begin(ctx context.Context, m message, modern bool) {
 	case <-ctx.Done():
 		return
 	}
-	var can abilities
-	if !modern {
-		can = p.can
+	can, apps := p.can, p.can.apps
+	if modern {
+		can, apps = abilities{}, readAbilities(m.meta.capabilities).apps
 	}
 	l := newLine(can, p.owner, &p.s.questions)
 	ctx, cancel := context.WithCancel(ctx)
@@ -140,7 +140,7 @@ func (p *stdio) begin(ctx context.Context, m message, modern bool) {
 			p.mu.Unlock()
 			<-p.slots
 		}()
-		answer, _, err := p.s.answerOn(ctx, &m, &caller{local: true}, modern, l, p, stdioTick)
+		answer, _, err := p.s.answerOn(ctx, &m, &caller{local: true, apps: apps}, modern, l, p, stdioTick)
 		if err == nil {
 			p.write(answer)
 		}

@@ -85,9 +85,7 @@ func (x *exchange) push(event []byte) error {
 func (x *exchange) stream(ctx context.Context, m *message, c *caller, modern bool) {
 	var can abilities
 	if !modern && x.takes("text/event-stream") {
-		if id := x.r.Header.Get(mcp.HeaderSessionID); id != "" {
-			can = x.h.s.openSession(c.identity(), id)
-		}
+		can = x.abilities(m, c, modern)
 	}
 	l := newLine(can, c.identity(), &x.h.s.questions)
 	answer, code, err := x.h.s.answerOn(ctx, m, c, modern, l, x, x.h.keepAlive)
