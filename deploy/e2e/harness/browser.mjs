@@ -37,14 +37,15 @@ export async function decide(page, decision) {
 }
 
 /**
- * Goes to an authorization URL, signs in when asked, and answers the app's request. untick names scopes to withhold.
- * Returns the parameters that the browser brought back to the app, which must listen at its redirect URI.
+ * Goes to an authorization URL, signs in when asked, and answers the app's request. tick names scopes to allow that are not
+ * ticked, untick those to withhold. Returns the parameters that the browser brought back to the app, which must listen at its redirect URI.
  */
-export async function answer(page, authorizationURL, { decision = 'approve', untick = [], as = person } = {}) {
+export async function answer(page, authorizationURL, { decision = 'approve', tick = [], untick = [], as = person } = {}) {
   const redirect = new URL(authorizationURL).searchParams.get('redirect_uri');
   await page.goto(String(authorizationURL));
   if (await page.locator('input[name=password]').count()) await signIn(page, as);
   await page.locator('button[name=decision]').first().waitFor();
+  for (const scope of tick) await page.locator(`input[name=scope][value="${scope}"]`).check();
   for (const scope of untick) await page.locator(`input[name=scope][value="${scope}"]`).uncheck();
   const back = page.waitForRequest((request) => request.url().startsWith(redirect));
   await decide(page, decision);
