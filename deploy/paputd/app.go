@@ -381,8 +381,11 @@ func (a *app) serve(ctx context.Context) error {
 		MaxHeaderBytes:    128 << 10,
 		ErrorLog:          connectionLog(a.log),
 	}
-	front.RegisterOnShutdown(a.edge.Shutdown)
-	front.RegisterOnShutdown(func() { close(a.stopping) })
+	// In this order: the edge must know that its streams end because the server stops.
+	front.RegisterOnShutdown(func() {
+		a.edge.Shutdown()
+		close(a.stopping)
+	})
 	admin := &http.Server{Handler: a.admin, ReadHeaderTimeout: 10 * time.Second}
 
 	group, ctx := errgroup.WithContext(ctx)

@@ -142,8 +142,12 @@ func (x *exchange) listen(m *message, c *caller) {
 		case <-ctx.Done():
 			return
 		case memo, ok := <-about.changes:
-			// Without the watch the client must listen again, or it would wait for what does not come.
-			if !ok || x.updated(m, about, memo) != nil {
+			if !ok {
+				// Without the watch the client must listen again, or it would wait for what does not come.
+				x.endListening(m)
+				return
+			}
+			if x.updated(m, about, memo) != nil {
 				return
 			}
 		case <-tick.C:
@@ -154,11 +158,21 @@ func (x *exchange) listen(m *message, c *caller) {
 				return
 			}
 		case <-x.h.s.closing:
-			end := append(appendHead(nil, m.id), `,"result":{"resultType":"complete",`...)
-			end = append(appendSubscription(end, m.id), `}}}`...)
-			_ = x.event(end)
+			x.endListening(m)
 			return
 		}
+	}
+}
+
+// endListening says that the server ends a subscription, if it is because the server stops: the watch of the memos may end of
+// that before the stream does. Another end is for the client to notice.
+func (x *exchange) endListening(m *message) {
+	select {
+	case <-x.h.s.closing:
+		end := append(appendHead(nil, m.id), `,"result":{"resultType":"complete",`...)
+		end = append(appendSubscription(end, m.id), `}}}`...)
+		_ = x.event(end)
+	default:
 	}
 }
 

@@ -65,6 +65,24 @@ func TestResourceUpdates(t *testing.T) {
 	}
 }
 
+// TestResourceUpdatesEnd stops the server, and with it the watch that a stream tells of: the client is told that this is the
+// end, whichever of the two is seen first.
+func TestResourceUpdatesEnd(t *testing.T) {
+	t.Parallel()
+	for range 20 {
+		st := start(t)
+		st.changed = make(chan string)
+		_, events := subscribe(t, st, aliceToken, `["memo://memo_1"]`) //nolint:bodyclose // by subscribe
+		data(events)
+		st.s.Shutdown()
+		close(st.changed)
+		const want = `{"jsonrpc":"2.0","id":"s","result":{"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":"s"}}}`
+		if got := data(events); got != want {
+			t.Fatalf("got %q, want %s", got, want)
+		}
+	}
+}
+
 func TestResourceUpdatesRefused(t *testing.T) {
 	t.Parallel()
 	st := start(t)
