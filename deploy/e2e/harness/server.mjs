@@ -22,11 +22,14 @@ export class Server {
     const server = new Server();
     server.home = home;
     server.data = path.join(home, 'data');
-    const flags = ['--data', server.data, '--listen', '127.0.0.1:0', '--nats-listen', '127.0.0.1:0', ...args];
-    server.program = fixtures
-      ? new Program(binary('paputd-conformance'), flags, { env: { PAPUT_TEST_AS_PAPUTD: '1' } })
-      : new Program(binary('paputd'), ['serve', ...flags]);
-    await server.program.printed(/Ctrl-C stops the server/);
+    server.run = (http, nats) => {
+      const flags = ['--data', server.data, '--listen', http, '--nats-listen', nats, ...args];
+      server.program = fixtures
+        ? new Program(binary('paputd-conformance'), flags, { env: { PAPUT_TEST_AS_PAPUTD: '1' } })
+        : new Program(binary('paputd'), ['serve', ...flags]);
+      return server.program.printed(/Ctrl-C stops the server/);
+    };
+    await server.run('127.0.0.1:0', '127.0.0.1:0');
     server.url = server.console(/MCP endpoint\s+(\S+)/);
     server.nats = server.console(/Events \(NATS\)\s+(\S+)/);
     if (account) await server.addAccount(account);
@@ -57,11 +60,22 @@ export class Server {
     return new Audit(this);
   }
 
-  /** Stops the server, as Ctrl-C does, and checks that it kept its secrets and had nothing to complain of. */
+  /** Ends the server by a signal and starts it again on the same data and ports. meanwhile() is done in between. */
+  async restart(signal, meanwhile = () => {}) {
+    await this.end(signal);
+    await meanwhile();
+    await this.run(new URL(this.url).host.replace('localhost', '127.0.0.1'), new URL(this.nats).host);
+  }
+
+  /** Stops the server, as Ctrl-C does. */
   async stop() {
-    const code = await this.program.stop();
-    await rm(this.home, { recursive: true, force: true });
-    assert.equal(code, 0, `paputd ended with ${code}:\n${this.program.stderr}`);
+    await this.end('SIGINT').finally(() => rm(this.home, { recursive: true, force: true }));
+  }
+
+  /** Ends the server by a signal, and checks that it kept its secrets and had nothing to complain of. */
+  async end(signal) {
+    const code = await this.program.stop(signal);
+    assert.equal(code, signal === 'SIGKILL' ? signal : 0, `paputd ended with ${code}:\n${this.program.stderr}`);
     const said = this.program.stdout + this.program.stderr;
     assert.doesNotMatch(said, secrets, 'paputd printed a token');
     assert.doesNotMatch(said, /level=ERROR|panic:|goroutine \d+/, 'paputd met an error');
