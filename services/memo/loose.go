@@ -2,12 +2,9 @@ package memo
 
 import (
 	"cmp"
-	"database/sql"
 	"fmt"
-	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -22,10 +19,6 @@ const (
 	maxLoose = 50
 	// maxClues bounds the clues of a query; the weakest do not count.
 	maxClues = 24
-	// maxPostings is how many of the newest memos with a clue are looked at.
-	maxPostings = 250
-	// maxMemos is where an account has so many memos that their number does not matter.
-	maxMemos = 2000
 )
 
 // The weights of clues, by how much they usually say.
@@ -225,62 +218,42 @@ func (s search) exhausted() bool {
 
 // loose gives the memos that have a part of the query and are none of those given, best first, with scores below ceiling.
 func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidate, error) {
-	clues := slices.Clone(s.clues)
-	total := maxMemos
-	if len(clues) > 1 { // one clue weighs as much as itself, however rare it is
-		var err error
-		if total, err = s.countMemos(pin); err != nil {
-			return nil, err
-		}
+	g := gathering{search: s, pin: pin, clues: slices.Clone(s.clues)}
+	if err := g.gather(); err != nil {
+		return nil, err
 	}
 	sum := 0.0
-	has := map[int64][]int{} // which clues a memo has
-	share := map[int64]float64{}
-	for i := range clues {
-		wanted := clues[i]
-		if len(clues) == 1 && len(s.terms) == 1 { // the memos that have the word itself are given
-			wanted.phrases = slices.DeleteFunc(slices.Clone(wanted.phrases), func(p []string) bool {
-				return slices.ContainsFunc(s.terms[0].phrases, func(o []string) bool { return slices.Equal(p, o) })
-			})
-		}
-		if len(wanted.phrases) == 0 {
-			continue
-		}
-		found, err := s.postings(wanted, pin)
-		if err != nil {
-			return nil, err
-		}
-		n := float64(len(found))
-		clues[i].weight *= math.Log(1 + (float64(total+background)-n+0.5)/(n+0.5))
-		sum += clues[i].weight
-		for _, memo := range found {
-			has[memo] = append(has[memo], i)
-			share[memo] += clues[i].weight
-		}
+	for _, c := range g.clues {
+		sum += c.weight
 	}
-	for _, c := range given {
-		delete(share, c.n)
+	least := leastShare(s.said, g.total) * sum
+	best := g.best(least, given)
+	ns := make([]int64, len(best))
+	has := make(map[int64]uint32, len(best))
+	for i, p := range best {
+		ns[i], has[p.n] = p.n, p.has
 	}
-	least := leastShare(s.said, total) * sum
-	maps.DeleteFunc(share, func(_ int64, w float64) bool { return w < least })
-	best := slices.SortedFunc(maps.Keys(share), func(a, b int64) int {
-		return cmp.Or(cmp.Compare(share[b], share[a]), cmp.Compare(b, a))
-	})
-	best = best[:min(len(best), maxLoose+maxLoose/5)]
-	finds, err := s.finds(best)
+	finds, err := s.finds(ns)
 	if err != nil {
 		return nil, err
 	}
-	var out []candidate
+	type having struct {
+		find
+		clues  []term
+		weight float64
+	}
+	var read []having
 	for _, f := range finds {
-		var mine []term
-		for _, i := range has[f.n] {
-			mine = append(mine, clues[i])
+		if mine, weight := g.cluesIn(f, has[f.n]); weight >= least {
+			read = append(read, having{f, mine, weight})
 		}
-		out = append(out, candidate{n: f.n, score: share[f.n] / sum * score(mine, f.folded, f.length), loose: true})
+	}
+	slices.SortFunc(read, func(a, b having) int { return cmp.Or(cmp.Compare(b.weight, a.weight), cmp.Compare(b.n, a.n)) })
+	var out []candidate
+	for _, f := range read[:min(len(read), maxLoose)] {
+		out = append(out, candidate{n: f.n, score: f.weight / sum * score(f.clues, f.folded, f.length), loose: true})
 	}
 	slices.SortFunc(out, candidate.compare)
-	out = out[:min(len(out), maxLoose)]
 	if ceiling > 0 && len(out) > 0 {
 		scale := ceiling / (out[0].score + ceiling)
 		for i := range out {
@@ -288,52 +261,6 @@ func (s search) loose(pin int64, given []candidate, ceiling float64) ([]candidat
 		}
 	}
 	return out, nil
-}
-
-// countMemos gives the number of the account's memos up to pin, at most maxMemos.
-func (s search) countMemos(pin int64) (n int, err error) {
-	query := fmt.Sprintf("SELECT count(*) FROM (SELECT 1 FROM memos WHERE account = ? AND n <= ? LIMIT %d)", maxMemos)
-	err = s.QueryRow(query, s.filter.account, pin).Scan(&n)
-	if err != nil {
-		return 0, fmt.Errorf("search memos: %w", err)
-	}
-	return n, nil
-}
-
-// postings gives the newest memos that have a clue and pass the filter, but for the trash, which finds leaves out.
-func (s search) postings(clue term, pin int64) ([]int64, error) {
-	wanted := expressionFor(s.filter.account, inText, []term{clue}, s.filter.lists())
-	var c clause
-	c.and("t.memo_text MATCH ?", wanted.fts5())
-	c.and("t.rowid >= "+lastRow+" - ?", pin)
-	from := "memo_text t"
-	if s.filter.onRows() {
-		from += " CROSS JOIN memo_finds f ON f.n = " + lastRow + " - t.rowid"
-		s.filter.rows(&c, "f")
-	}
-	// One row with all of them: to hand over a row costs many times what is in it.
-	var list sql.NullString
-	query := fmt.Sprintf("SELECT group_concat(n) FROM (SELECT %s - t.rowid AS n FROM %s WHERE %s ORDER BY t.rowid LIMIT %d)", lastRow, from, c.sql.String(), maxPostings)
-	if err := s.QueryRow(query, c.args...).Scan(&list); err != nil {
-		return nil, fmt.Errorf("search memos: %w", err)
-	}
-	var out []int64
-	for rest := list.String; rest != ""; {
-		var first string
-		first, rest, _ = strings.Cut(rest, ",")
-		n, err := strconv.ParseInt(first, 10, 64)
-		if err != nil {
-			return nil, fmt.Errorf("search memos: %w", err)
-		}
-		out = append(out, n)
-	}
-	for _, f := range s.waiting {
-		if f.n <= pin && f.passes && wanted.holds(f.document) {
-			out = append(out, f.n)
-		}
-	}
-	slices.SortFunc(out, func(a, b int64) int { return cmp.Compare(b, a) })
-	return out[:min(len(out), maxPostings)], nil
 }
 
 // finds gives what ranking needs of those memos that pass the filter.

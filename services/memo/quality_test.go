@@ -57,31 +57,37 @@ func TestSearchQuality(t *testing.T) {
 	results := make([]map[string]figures, len(engines))
 	pool := map[string][]string{}
 	for i, e := range engines {
-		results[i] = map[string]figures{}
-		for _, q := range queries {
-			found := e.search(q.Query)
-			pool[q.Query] = append(pool[q.Query], found...)
-			recall, reciprocal := rate(found, q.Relevant)
-			for _, slice := range []string{"total", "kind " + q.Kind, "lang " + q.Lang, "split " + q.Split} {
-				f := results[i][slice]
-				results[i][slice] = figures{f.queries + 1, f.recall + recall, f.mrr + reciprocal}
-			}
-			if *showMisses && (recall < 1 || reciprocal < 1) {
-				t.Logf("%s: recall %.2f, reciprocal rank %.2f: %s %s %s %q wants %v, got %v", e.name, recall, reciprocal, q.Split, q.Lang, q.Kind, q.Query, q.Relevant, found)
-			}
-		}
+		results[i] = e.measure(t, queries, pool)
 	}
 	t.Logf("%d memos, %d queries\n%s", len(memos), len(queries), report(engines, results))
 	if *showPools {
 		logPools(t, memos, queries, pool)
 	}
-	judge(t, engines, results)
+	judge(t, engines, results, qualityFloors())
 }
 
 // engine gives the ids of the best memos for a query, at most depth.
 type engine struct {
 	name   string
 	search func(query string) []string
+}
+
+// measure gives the figures of each slice of the queries, and adds to pool what was found.
+func (e engine) measure(t *testing.T, queries []labelledQuery, pool map[string][]string) map[string]figures {
+	out := map[string]figures{}
+	for _, q := range queries {
+		found := e.search(q.Query)
+		pool[q.Query] = append(pool[q.Query], found...)
+		recall, reciprocal := rate(found, q.Relevant)
+		for _, slice := range []string{"total", "kind " + q.Kind, "lang " + q.Lang, "split " + q.Split} {
+			f := out[slice]
+			out[slice] = figures{f.queries + 1, f.recall + recall, f.mrr + reciprocal}
+		}
+		if *showMisses && (recall < 1 || reciprocal < 1) {
+			t.Logf("%s: recall %.2f, reciprocal rank %.2f: %s %s %s %q wants %v, got %v", e.name, recall, reciprocal, q.Split, q.Lang, q.Kind, q.Query, q.Relevant, found)
+		}
+	}
+	return out
 }
 
 // figures are sums over the queries of a slice.
@@ -109,10 +115,11 @@ func rate(found, relevant []string) (recall, reciprocal float64) {
 }
 
 // judge fails the test for what is below its floor.
-func judge(t *testing.T, engines []engine, results []map[string]figures) {
+func judge(t *testing.T, engines []engine, results []map[string]figures, floors map[string]floor) {
+	t.Helper()
 	for slice, f := range results[0] {
 		recall, mrr := f.means()
-		floor, exists := qualityFloors()[slice]
+		floor, exists := floors[slice]
 		if !exists {
 			t.Errorf("%s has no floor: give it one", slice)
 		}
@@ -149,8 +156,8 @@ func report(engines []engine, results []map[string]figures) string {
 	return b.String()
 }
 
-// serviceEngine searches the service as a caller does.
-func serviceEngine(t *testing.T, memos []labelledMemo) func(string) []string {
+// serviceEngine searches the service as a caller does. Others are newer memos in the same account.
+func serviceEngine(t *testing.T, memos []labelledMemo, others ...*memov1.MemoDraft) func(string) []string {
 	w := newWorld(t)
 	names := map[string]string{}
 	for chunk := range slices.Chunk(memos, 100) {
@@ -161,6 +168,9 @@ func serviceEngine(t *testing.T, memos []labelledMemo) func(string) []string {
 		for i, id := range w.create(t, "alice", drafts...) {
 			names[id] = chunk[i].ID
 		}
+	}
+	for chunk := range slices.Chunk(others, 100) {
+		w.create(t, "alice", chunk...)
 	}
 	return func(query string) []string {
 		var out []string
