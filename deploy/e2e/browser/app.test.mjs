@@ -125,17 +125,20 @@ async function inspect(host, language, name) {
   assert.deepEqual(found, {
     language, h1: Math.min(found.h1, 1), main: 1, status: 1, doubled: [], unnamed: [], small: [], pale: [], moving: 0, made: 0, pwned: undefined, title: 'Paput',
   });
-  const fits = () => until('the frame to be as high as the app', async () => {
-    const height = await host.page.evaluate(() => document.querySelector('iframe').clientHeight);
-    return height === await host.frame.evaluate(() => Math.ceil(document.documentElement.getBoundingClientRect().height));
-  });
-  await fits();
-  await picture(host.page, `app-${name}-${language}`);
-  await host.page.setViewportSize({ width: 320, height: 700 });
+  const look = async (width, name) => {
+    await host.page.setViewportSize({ width, height: 700 });
+    const height = await until('the frame to be as high as the app', async () => {
+      const height = await host.page.evaluate(() => document.querySelector('iframe').clientHeight);
+      return height === await host.frame.evaluate(() => Math.ceil(document.documentElement.getBoundingClientRect().height)) && height;
+    });
+    // What is beyond the window is not painted in a frame.
+    await host.page.setViewportSize({ width, height });
+    await picture(host.page, name);
+  };
+  await look(640, `app-${name}-${language}`);
+  await look(320, `app-${name}-${language}-320`);
   const overflow = await host.frame.evaluate(() => document.documentElement.scrollWidth - innerWidth);
   assert(overflow <= 0, `${overflow} pixels to scroll sideways at a width of 320`);
-  await fits();
-  await picture(host.page, `app-${name}-${language}-320`);
   assert.deepEqual(await host.violations(), [], 'the policy refused something');
   assert.deepEqual(host.requests, [], 'the app asked the network for something');
   assert.deepEqual(host.page.complaints, [], 'the browser complains');
@@ -161,7 +164,7 @@ for (const language of ['en', 'ja']) {
     await button(host, first, say.read).click();
     await card(host, first).getByRole('region').getByText('漏れたときの被害を小さくする。').waitFor();
     assert.equal(await button(host, first, say.hide).getAttribute('aria-expanded'), 'true');
-    await button(host, first, say.hide).click();
+    await button(host, first, say.hide).dblclick();
     assert.equal(await card(host, first).getByRole('region').count(), 0);
 
     // By keyboard, and with a key that is held down. The last added comes first: third, second, first.
@@ -260,8 +263,11 @@ for (const language of ['en', 'ja']) {
 test('what another has decided, and what gets no answer, is told as it is', { timeout: 120_000 }, async () => {
   const { token } = await newcomer('late');
   const client = await connect(server.url + '/mcp', await token('paput.read paput.write'));
+  const memos = [{ title: 'Keep the log append only', body: `${drafts[2].body} So we keep it.` }];
+  await client.callTool({ name: 'paput_create_memos', arguments: { memos } });
   const ids = await propose(client);
   const host = await open({ locale: 'en-GB' }, client, list, {}, { context: { theme: 'dark' } });
+  await card(host, drafts[2].title).getByText(new RegExp(`^Already there, and similar: ${memos[0].title} \\(\\d+%\\)$`)).waitFor();
   const [first, second] = drafts.map(({ title }) => title);
   await client.callTool({ name: discard, arguments: { ids: [ids[first]] } });
   await button(host, first, 'Approve').click();
@@ -276,16 +282,21 @@ test('what another has decided, and what gets no answer, is told as it is', { ti
   await button(host, second, 'Read').click();
   await card(host, second).getByText(words.en.lost).waitFor();
   client.request = request;
-  await button(host, second, 'Approve').click();
+  host.asked.length = 0;
+  await button(host, second, 'Approve').evaluate((button) => {
+    button.click();
+    button.click();
+  });
   await card(host, second).getByText(words.en.saved).waitFor();
+  assert.deepEqual(host.calls, [save]);
   assert.deepEqual(await titles(client, 'saved'), [second]);
   await inspect(host, 'en', 'faults');
   // Twice at once is once: the tools have no key, and need none.
   const again = { name: save, arguments: { candidates: [{ id: ids[drafts[2].title] }] } };
   const [one, two] = await Promise.all([client.callTool(again), client.callTool(again)]);
   assert.equal(one.structuredContent.results[0].memo_id, two.structuredContent.results[0].memo_id);
-  const { structuredContent: memos } = await client.callTool({ name: search, arguments: {} });
-  assert.equal(memos.entries.length, 2);
+  const { structuredContent: found } = await client.callTool({ name: search, arguments: {} });
+  assert.equal(found.entries.length, 3);
   await client.close();
 });
 
