@@ -60,9 +60,17 @@ func TestCallsAtOnce(t *testing.T) {
 	var busy sync.WaitGroup
 	for range most {
 		busy.Go(func() {
-			if res, err := st.try(ctx, "POST", "/", body, headers...); err == nil {
+			for {
+				res, err := st.try(ctx, "POST", "/", body, headers...)
+				if err != nil {
+					return
+				}
 				res.Body.Close()
-				t.Errorf("got %d, want the call to last", res.StatusCode)
+				// One of the pings below can take the last place.
+				if res.StatusCode != 429 {
+					t.Errorf("got %d, want the call to last", res.StatusCode)
+					return
+				}
 			}
 		})
 	}
