@@ -26,7 +26,7 @@ func (s *Service) ListCategories(ctx context.Context, req *memov1.ListCategories
 		c.and("(-memo_count, name) > (-?, ?)", after.N, after.ID)
 	}
 	res := &memov1.ListCategoriesResponse{}
-	return res, s.snapshot(ctx, func(q querier) error {
+	return res, s.alone(ctx, func(q querier) error {
 		rows, err := scanAll(q, scanCategory, "SELECT name, memo_count FROM memo_categories WHERE "+c.sql.String()+" ORDER BY memo_count DESC, name LIMIT ?", append(c.args, size+1)...)
 		if err != nil {
 			return err

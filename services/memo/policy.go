@@ -69,7 +69,7 @@ func readPolicy(q eventlog.Querier, accountID string) (policy, error) {
 func (s *Service) GetCapturePolicy(ctx context.Context, _ *memov1.GetCapturePolicyRequest) (*memov1.GetCapturePolicyResponse, error) {
 	caller := rpc.CallerFrom(ctx)
 	res := &memov1.GetCapturePolicyResponse{}
-	return res, s.snapshot(ctx, func(q querier) error {
+	return res, s.alone(ctx, func(q querier) error {
 		p, err := readPolicy(q, caller.AccountID)
 		res.Policy = p.proto()
 		return err

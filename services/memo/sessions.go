@@ -107,7 +107,7 @@ func (s *Service) ListProcessedSessions(ctx context.Context, req *memov1.ListPro
 	}
 	size := pageSize(req.GetPageSize())
 	res := &memov1.ListProcessedSessionsResponse{}
-	return res, s.snapshot(ctx, func(q querier) error {
+	return res, s.alone(ctx, func(q querier) error {
 		rows, err := scanAll(q, scanSession, "SELECT n, source, session_id, process_time FROM capture_sessions WHERE "+c.sql.String()+" ORDER BY n DESC LIMIT ?",
 			append(c.args, size+1)...)
 		if err != nil {
