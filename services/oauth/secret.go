@@ -65,8 +65,11 @@ func isToken(prefix, s string) bool {
 
 // hashToken is what is stored of a token: its place, and the SHA-256 of all of it. No two tokens have the same.
 func hashToken(token string) []byte {
-	sum := sha256.Sum256([]byte(token))
-	return append(placeOf(token), sum[:]...)
+	// Each call brings a token: this takes no memory but for the answer.
+	sum := sha256.Sum256(append(make([]byte, 0, 128), token...))
+	place := placeOf(token)
+	hash := make([]byte, 0, placeLength+sha256.Size)
+	return append(append(hash, place[:]...), sum[:]...)
 }
 
 // placeAt is the first place of a time.
@@ -76,20 +79,21 @@ func placeAt(t time.Time) []byte {
 
 // issueTime reads when a token was issued, which is not to be believed of one that is unknown. It is not for refresh tokens.
 func issueTime(token string) time.Time {
-	return time.UnixMilli(int64(binary.BigEndian.Uint64(placeOf(token)) >> 16)).UTC() // #nosec G115 -- of 48 bits
+	place := placeOf(token)
+	return time.UnixMilli(int64(binary.BigEndian.Uint64(place[:]) >> 16)).UTC() // #nosec G115 -- of 48 bits
 }
 
 // placeOf reads the place of a token; anything, of the right length, when it is none.
-func placeOf(token string) []byte {
+func placeOf(token string) [placeLength]byte {
 	var b [placeLength + 1]byte // of 12 characters
 	if len(token) > tokenLength {
 		_, _ = base64.RawURLEncoding.Decode(b[:], []byte(token[len(token)-tokenLength:][:base64.RawURLEncoding.EncodedLen(len(b))]))
 	}
-	return b[:placeLength]
+	return [placeLength]byte(b[:])
 }
 
 // nextPlace is the place of the successor.
-func nextPlace(place []byte) []byte {
+func nextPlace(place [placeLength]byte) []byte {
 	n := binary.BigEndian.Uint16(place[placeTime:]) + 1 // around, in the end: it orders and does not identify
 	return binary.BigEndian.AppendUint16(slices.Clone(place[:placeTime]), n)
 }

@@ -224,7 +224,8 @@ func (s *Server) RefreshToken(ctx context.Context, r *op.ClientRequest[oidc.Refr
 	if !isToken(refreshPrefix, presented) {
 		return nil, refusing(ctx, errRefresh)
 	}
-	grantKey := r.Client.GetID() + string(placeOf(presented)[:placeTime]) // the same for all refresh tokens of a grant
+	place := placeOf(presented)
+	grantKey := r.Client.GetID() + string(place[:placeTime]) // the same for all refresh tokens of a grant
 	if s.refreshes.isSpent(grantKey, s.now()) {
 		return nil, refusing(ctx, errTooManyRefreshes)
 	}
