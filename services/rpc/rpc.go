@@ -46,7 +46,11 @@ type Caller struct {
 }
 
 // Has says whether the caller's scopes allow what scope allows.
-func (c Caller) Has(scope string) bool { return slices.Contains(c.Allowed(), scope) }
+func (c Caller) Has(scope string) bool {
+	return slices.ContainsFunc(c.Scopes, func(granted string) bool {
+		return granted == scope || slices.Contains(implied(granted), scope)
+	})
+}
 
 // Allowed lists the caller's scopes and those that they imply, in alphabetical order.
 func (c Caller) Allowed() []string {
