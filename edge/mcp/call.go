@@ -14,8 +14,8 @@ import (
 
 // A caller is whoever sent a message.
 type caller struct {
-	// bearer goes with every RPC; empty when the client adds a token of its own.
-	bearer string
+	// authorization is the header, with the token, that goes with every RPC; nil when the client adds one of its own.
+	authorization []string
 	// account is whom the token speaks for, empty for a service that speaks for itself. client is the app or service that
 	// was given it.
 	account, client string
@@ -95,8 +95,8 @@ func (s *Server) appendCall(ctx context.Context, dst []byte, t *tool, m *message
 func (s *Server) as(ctx context.Context, c *caller) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithTimeout(ctx, s.callTimeout)
 	ctx, info := connect.NewClientContext(ctx)
-	if c.bearer != "" {
-		info.RequestHeader().Set("Authorization", "Bearer "+c.bearer)
+	if c.authorization != nil {
+		info.RequestHeader().SetValues("Authorization", c.authorization)
 	}
 	return ctx, cancel
 }

@@ -221,10 +221,9 @@ func (x *exchange) find() (ok bool) {
 
 // read reads the body, up to its bound.
 func (x *exchange) read(into *[]byte) bool {
-	tooLarge := &rpcError{code: mcp.INVALID_REQUEST, text: fmt.Sprintf("a message may have at most %d bytes", x.h.maxBody)}
 	if x.r.ContentLength > x.h.maxBody {
 		x.w.Header().Set("Connection", "close")
-		x.fail(http.StatusRequestEntityTooLarge, nil, tooLarge)
+		x.tooLarge()
 		return false
 	}
 	err := readAll(into, http.MaxBytesReader(x.w, x.r.Body, x.h.maxBody))
@@ -233,11 +232,16 @@ func (x *exchange) read(into *[]byte) bool {
 	}
 	var over *http.MaxBytesError
 	if errors.As(err, &over) {
-		x.fail(http.StatusRequestEntityTooLarge, nil, tooLarge)
+		x.tooLarge()
 		return false
 	}
 	x.fail(http.StatusBadRequest, nil, &rpcError{code: mcp.PARSE_ERROR, text: "the body could not be read"})
 	return false
+}
+
+func (x *exchange) tooLarge() {
+	text := fmt.Sprintf("a message may have at most %d bytes", x.h.maxBody)
+	x.fail(http.StatusRequestEntityTooLarge, nil, &rpcError{code: mcp.INVALID_REQUEST, text: text})
 }
 
 func readAll(into *[]byte, r io.Reader) error {

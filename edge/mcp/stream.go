@@ -151,7 +151,7 @@ func (x *exchange) listen(m *message, c *caller) {
 				return
 			}
 		case <-tick.C:
-			if _, err := x.h.lookUp(ctx, c.bearer, x.place); isUnauthenticated(err) {
+			if _, err := x.h.lookUp(ctx, c.authorization, x.place); isUnauthenticated(err) {
 				return
 			}
 			if x.alive() != nil {

@@ -62,7 +62,7 @@ func subscriptionsOf(params []byte) (uris []string, fault *rpcError) {
 // watch begins to tell of changes. When it returns none is missed from then on; it ends with ctx.
 func (m *memos) watch(ctx context.Context, c *caller, uris []string) (subscription, error) {
 	ctx, info := connect.NewClientContext(ctx)
-	info.RequestHeader().Set("Authorization", "Bearer "+c.bearer)
+	info.RequestHeader().SetValues("Authorization", c.authorization)
 	stream, err := m.service.WatchMemos(ctx, &memov1.WatchMemosRequest{NewOnly: true})
 	if err != nil {
 		return subscription{}, err

@@ -25,15 +25,15 @@ func (x *exchange) authenticate() (*caller, bool) {
 		x.challenge(http.StatusBadRequest, "invalid_request", "send one Authorization header")
 		return nil, false
 	}
-	var kind, token string
+	var kind string
 	if len(values) == 1 {
-		kind, token, _ = strings.Cut(values[0], " ")
+		kind, _, _ = strings.Cut(values[0], " ")
 	}
 	if !strings.EqualFold(kind, "Bearer") {
 		x.challenge(http.StatusUnauthorized, "", "")
 		return nil, false
 	}
-	c, err := x.h.lookUp(x.r.Context(), token, x.place)
+	c, err := x.h.lookUp(x.r.Context(), values, x.place)
 	switch {
 	case err == nil:
 		return c, true
@@ -50,15 +50,15 @@ func (x *exchange) authenticate() (*caller, bool) {
 	return nil, false
 }
 
-// lookUp asks what a token is worth. A token of another resource is worth nothing here (RFC 8707).
-func (h *handler) lookUp(ctx context.Context, token string, at place) (*caller, error) {
-	if !isToken(token) {
+// lookUp asks what the token in an Authorization header is worth. A token of another resource is worth nothing here (RFC 8707).
+func (h *handler) lookUp(ctx context.Context, authorization []string, at place) (*caller, error) {
+	if _, token, _ := strings.Cut(authorization[0], " "); !isToken(token) {
 		return nil, connect.NewError(connect.CodeUnauthenticated, "the token is malformed")
 	}
 	ctx, cancel := context.WithTimeout(ctx, h.s.callTimeout)
 	defer cancel()
 	ctx, info := connect.NewClientContext(ctx)
-	info.RequestHeader().Set("Authorization", "Bearer "+token)
+	info.RequestHeader().SetValues("Authorization", authorization)
 	found, err := h.tokens.GetToken(ctx, &oauthv1.GetTokenRequest{})
 	if err != nil {
 		return nil, err
@@ -69,7 +69,7 @@ func (h *handler) lookUp(ctx context.Context, token string, at place) (*caller, 
 		return nil, connect.NewError(connect.CodeUnauthenticated, "the token is for another resource")
 	}
 	return &caller{
-		bearer: token, account: found.GetAccountId(), client: found.GetClientId(), scopes: found.GetAllowedScopes(), set: at.set,
+		authorization: authorization, account: found.GetAccountId(), client: found.GetClientId(), scopes: found.GetAllowedScopes(), set: at.set,
 	}, nil
 }
 
