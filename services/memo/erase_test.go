@@ -258,9 +258,35 @@ func TestEraseAlone(t *testing.T) {
 	if ids := w.find(t, "bob", &memov1.SearchMemosRequest{Query: "nectarine", PageSize: 100}); len(ids) != 2*maxWaiting {
 		t.Errorf("bob finds %d memos, want %d", len(ids), 2*maxWaiting)
 	}
+	w.mergesAsUsual(t)
+}
+
+func (w *world) mergesAsUsual(t *testing.T) {
+	t.Helper()
 	var merging int
 	if err := w.log.DB().QueryRowContext(t.Context(), "SELECT v FROM memo_text_config WHERE k = 'automerge'").Scan(&merging); err != nil || merging != usualMerging {
 		t.Errorf("automerge is %d, %v, want %d", merging, err, usualMerging)
+	}
+}
+
+// TestMergesAsUsualAgain kills a process in the midst of an erasure: the next purge, which comes within the hour, the next start
+// and the next scrub each leave the text index to be merged as usual.
+func TestMergesAsUsualAgain(t *testing.T) {
+	t.Parallel()
+	w, _, closeLog := filed(t)
+	defer closeLog()
+	w.create(t, "bob", slices.Repeat([]*memov1.MemoDraft{draftOf("nectarine", "")}, 2*maxWaiting)...)
+	for name, again := range map[string]func(context.Context) error{
+		"a purge": w.service.Purge, "a start": w.service.sweep, "a scrub": w.log.Scrub,
+	} {
+		if err := w.service.merging(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := again(t.Context()); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		t.Log(name)
+		w.mergesAsUsual(t)
 	}
 }
 

@@ -2,6 +2,7 @@ package memo
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 
@@ -26,13 +27,14 @@ const (
 const firstTombstones = 1 << 16 << 37
 
 // scrubText removes the tokens of deleted documents from the text index, where they would stay until it happens to be merged.
+// In the end the index is merged as usual again, even if what deleted them could not see to that.
 func scrubText(tx *eventlog.Tx, step int) (done bool, err error) {
 	var left bool
 	if err := tx.QueryRow("SELECT EXISTS (SELECT 1 FROM memo_text_data WHERE id >= ?)", int64(firstTombstones)).Scan(&left); err != nil {
 		return false, fmt.Errorf("look for deleted documents: %w", err)
 	}
 	if !left {
-		return true, nil
+		return true, setMerging(tx.Exec, usualMerging)
 	}
 	var kept bool
 	if err := tx.QueryRow("SELECT EXISTS (SELECT 1 FROM memos)").Scan(&kept); err != nil {
@@ -59,11 +61,11 @@ func (s *Service) unmerged(ctx context.Context, fn func() error) error {
 
 // merging says how eagerly FTS5 merges the text index. It changes nothing that a query could tell.
 func (s *Service) merging(ctx context.Context, parts int) error {
-	err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
-		_, err := tx.Keep("INSERT INTO memo_text (memo_text, rank) VALUES ('automerge', ?)", parts)
-		return err
-	})
-	if err != nil {
+	return s.log.Do(ctx, func(tx *eventlog.Tx) error { return setMerging(tx.Keep, parts) })
+}
+
+func setMerging(exec func(query string, args ...any) (sql.Result, error), parts int) error {
+	if _, err := exec("INSERT INTO memo_text (memo_text, rank) VALUES ('automerge', ?)", parts); err != nil {
 		return fmt.Errorf("set how the text index is merged: %w", err)
 	}
 	return nil
