@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"fmt"
 	"net/http"
 	"strings"
@@ -43,6 +44,35 @@ func TestMemosAsResources(t *testing.T) {
 			if !strings.Contains(got.body, want) {
 				t.Errorf("%s: %s %s: got %s\nwant in it %s", name, test.method, test.params, got.body, want)
 			}
+		}
+	}
+}
+
+// TestHintThroughTool shows an assistant what to try when a search finds nothing.
+func TestHintThroughTool(t *testing.T) {
+	t.Parallel()
+	server := startWithAccounts(t)
+	token := logIn(t, newVisitor(server), "paput.read", "paput.write")
+	callTool(t, server.url, token, "paput_create_memos", `{"memos":[{"title":"Refresh tokens rotate","categories":["OAuth"]}]}`)
+	for arguments, want := range map[string]string{
+		`{"query":"tokens","categories":["Oath"]}`:         "There is no category “Oath”; like it: “OAuth”.",
+		`{"query":"tokens","memo_types":["decision"]}`:     "Without memo_types the same search finds 1 memo.",
+		`{"query":"quokka"}`:                               "No memo has “quokka”: try another word for it, in Japanese or English, or a part of it.",
+		`{"query":"tokens","categories":["no_such_name"]}`: "There is no category “no_such_name”: leave it out, or look at the categories of what is found without.",
+	} {
+		body := fmt.Sprintf(`{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"paput_search_memo","arguments":%s}}`, arguments)
+		got := server.ask(t, "127.0.0.1", http.MethodPost, "/", body, "Content-Type", asJSON, "Accept", asJSON, "Authorization", "Bearer "+token)
+		var answer struct {
+			Result struct {
+				Content           []struct{ Text string }
+				StructuredContent struct{ Hint string }
+			}
+		}
+		if err := json.Unmarshal([]byte(got.body), &answer); err != nil || len(answer.Result.Content) != 1 {
+			t.Fatalf("%s: got %s, %v", arguments, got.body, err)
+		}
+		if text := answer.Result.Content[0].Text; !strings.Contains(text, want) || answer.Result.StructuredContent.Hint != want {
+			t.Errorf("%s: got the text %q and the hint %q, want %q in both", arguments, text, answer.Result.StructuredContent.Hint, want)
 		}
 	}
 }
