@@ -85,21 +85,26 @@ func (a *app) isOwn(ctx context.Context, email string) error {
 	return nil
 }
 
-// eraseAccount logs in for this alone, erases the account, and forgets the log-in, which is worth nothing then.
+// eraseAccount logs in for this alone, erases the account, and forgets the everyday log-in, which is worth nothing then. When
+// that fails it gives the log-in back, and the everyday one stays.
 func (a *app) eraseAccount(ctx context.Context, email string, authorize func(context.Context, *account) error) error {
-	server, err := a.logIn(ctx, []string{scopeAccount}, authorize)
+	v, err := a.vault()
 	if err != nil {
 		return err
 	}
-	s, err := a.session()
+	server, acc, _, err := a.obtain(ctx, v, []string{scopeAccount}, authorize)
 	if err != nil {
 		return err
 	}
+	s := &session{app: a, vault: v, server: server, tokens: acc.Tokens}
 	_, err = accountv1connect.NewAccountServiceClient(s.client()).EraseAccount(ctx, &accountv1.EraseAccountRequest{Email: email})
 	if err != nil {
+		if gone := a.revokeAll(context.WithoutCancel(ctx), acc); gone != nil {
+			a.note("paput: the log-in for this could not be ended: %s; it ends when it expires", gone)
+		}
 		return fromRPC(server, err)
 	}
-	err = s.vault.update(ctx, func(c *credentials) error {
+	err = v.update(ctx, func(c *credentials) error {
 		c.of(server).Tokens = nil
 		return nil
 	})

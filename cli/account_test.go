@@ -41,6 +41,14 @@ func TestEraseAccountUnattended(t *testing.T) {
 	if s.erased {
 		t.Fatal("it was erased without the scope")
 	}
+	// The log-in for this was given back, and the everyday one stays.
+	if s.revocations != 1 {
+		t.Errorf("%d log-ins were ended, want that for this alone", s.revocations)
+	}
+	p.ok("memo", "search", "x")
+	if status := p.ok("status"); strings.Contains(status, "paput.account") {
+		t.Errorf("the log-in that is kept has %q", status)
+	}
 	s.now(func() { s.unticks = "" })
 	got := result[struct {
 		Server string

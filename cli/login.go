@@ -79,49 +79,13 @@ func (a *app) wayToLogIn(cmd *cobra.Command, device, noBrowser bool) (func(conte
 	return func(ctx context.Context, acc *account) error { return a.authorize(ctx, acc, !noBrowser) }, nil
 }
 
-// logIn logs in by authorize, which puts the tokens into an account, and keeps them. It asks for the usual scopes and those
-// given.
+// logIn logs in as obtain does, and keeps the tokens in place of those before, whose session it ends.
 func (a *app) logIn(ctx context.Context, scopes []string, authorize func(context.Context, *account) error) (server string, err error) {
 	v, err := a.vault()
 	if err != nil {
 		return "", err
 	}
-	kept, err := v.read()
-	if err != nil {
-		return "", err
-	}
-	server, err = a.serverURL(kept)
-	if err != nil {
-		return "", err
-	}
-	found, err := a.discover(ctx, server)
-	if err != nil {
-		return "", err
-	}
-	if len(found.Scopes) == 0 {
-		found.Scopes = defaultScopes()
-	}
-	for _, scope := range scopes {
-		if !slices.Contains(found.Scopes, scope) {
-			found.Scopes = append(found.Scopes, scope)
-		}
-	}
-	before := kept.of(server)
-	acc := &account{Endpoints: found}
-	if before.Endpoints.Issuer == found.Issuer && before.Registration.covers(found.Scopes, scopes) {
-		acc.Registration = before.Registration
-	}
-	if known, err := a.isRegistered(ctx, acc); err != nil {
-		return "", err
-	} else if !known {
-		acc.Registration = registration{Port: acc.Registration.Port}
-	}
-	err = authorize(ctx, acc)
-	if errors.Is(err, errInvalidClient) {
-		a.note("%s has forgotten this program; registering again", host(server))
-		acc.Registration = registration{}
-		err = authorize(ctx, acc)
-	}
+	server, acc, before, err := a.obtain(ctx, v, scopes, authorize)
 	if err != nil {
 		return "", err
 	}
@@ -135,17 +99,62 @@ func (a *app) logIn(ctx context.Context, scopes []string, authorize func(context
 	if err != nil {
 		return "", err
 	}
-	if replaced != nil && found.Revocation != "" {
+	if replaced != nil && acc.Endpoints.Revocation != "" {
 		if err := a.revoke(ctx, before, replaced); err != nil {
 			a.note("paput: the session before could not be ended: %s", err)
 		}
+	}
+	return server, nil
+}
+
+// obtain logs in by authorize, which puts the tokens into an account, and keeps nothing. It asks for the usual scopes and
+// those given. Before is what is kept of the server.
+func (a *app) obtain(ctx context.Context, v vault, scopes []string, authorize func(context.Context, *account) error) (server string, acc, before *account, err error) {
+	kept, err := v.read()
+	if err != nil {
+		return "", nil, nil, err
+	}
+	server, err = a.serverURL(kept)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	found, err := a.discover(ctx, server)
+	if err != nil {
+		return "", nil, nil, err
+	}
+	if len(found.Scopes) == 0 {
+		found.Scopes = defaultScopes()
+	}
+	for _, scope := range scopes {
+		if !slices.Contains(found.Scopes, scope) {
+			found.Scopes = append(found.Scopes, scope)
+		}
+	}
+	before = kept.of(server)
+	acc = &account{Endpoints: found}
+	if before.Endpoints.Issuer == found.Issuer && before.Registration.covers(found.Scopes, scopes) {
+		acc.Registration = before.Registration
+	}
+	if known, err := a.isRegistered(ctx, acc); err != nil {
+		return "", nil, nil, err
+	} else if !known {
+		acc.Registration = registration{Port: acc.Registration.Port}
+	}
+	err = authorize(ctx, acc)
+	if errors.Is(err, errInvalidClient) {
+		a.note("%s has forgotten this program; registering again", host(server))
+		acc.Registration = registration{}
+		err = authorize(ctx, acc)
+	}
+	if err != nil {
+		return "", nil, nil, err
 	}
 	for _, scope := range scopes {
 		if allowed := strings.Fields(acc.Tokens.Scope); len(allowed) > 0 && !slices.Contains(allowed, scope) {
 			a.note("paput: the scope %s was not allowed: its box in the browser was not ticked", scope)
 		}
 	}
-	return server, nil
+	return server, acc, before, nil
 }
 
 // covers says whether a registration may ask for all of these scopes, some of which are more than the usual ones. A server
