@@ -121,7 +121,7 @@ func (a *archive) readManifest() error {
 func (a *archive) checkNames() error {
 	want := recordFiles()
 	if len(a.manifest.Files) != len(want) {
-		return damaged("%s lists %d files, not %d", manifestName, len(a.manifest.Files), len(want))
+		return damaged("%s lists %s, not %d", manifestName, counted(len(a.manifest.Files), "file", "files"), len(want))
 	}
 	for i, f := range want {
 		switch file := a.files[f.name]; {
@@ -132,7 +132,7 @@ func (a *archive) checkNames() error {
 		}
 	}
 	if n := int64(len(a.markdown)); n != a.manifest.Markdown.Files {
-		return damaged("it has %d files in %s and not %d; if you changed it, unpack it and import that folder", n, markdownDir, a.manifest.Markdown.Files)
+		return damaged("it has %s in %s and not %d; if you changed it, unpack it and import that folder", counted(n, "file", "files"), markdownDir, a.manifest.Markdown.Files)
 	}
 	// What is in the Markdown files is in the records too, so together they are no larger by much.
 	size := uint64(0)
@@ -169,7 +169,7 @@ func (a *archive) verify(progress func(n int64) error) error {
 		m := a.manifest.Files[i]
 		switch {
 		case records != m.Records || size.n != m.Bytes:
-			return damaged("%s has %d records in %d bytes, and its manifest says %d in %d", f.name, records, size.n, m.Records, m.Bytes)
+			return damaged("%s has %s in %s, and its manifest says %d in %d", f.name, counted(records, "record", "records"), counted(size.n, "byte", "bytes"), m.Records, m.Bytes)
 		case hex.EncodeToString(sum.Sum(nil)) != m.SHA256:
 			return damaged("%s has another digest than its manifest says", f.name)
 		}

@@ -213,7 +213,7 @@ func TestImportArchive(t *testing.T) {
 	p.ok("export", path)
 	o := p.run("import", path)
 	want := "\tIMPORTED\tUNCHANGED\tREFUSED\nmemos\t4\t1\t1\n"
-	if o.code != 7 || o.out != want || o.err != "memos.jsonl:6: it is bad\npaput: 1 were refused\n" {
+	if o.code != 7 || o.out != want || o.err != "memos.jsonl:6: it is bad\npaput: 1 was refused\n" {
 		t.Errorf("got %d %q %q, want 7 %q", o.code, o.out, o.err, want)
 	}
 	if len(s.imported) != 1 || len(s.imported[0].GetRecords()) != len(s.archive) || s.imported[0].GetPublish() || s.imported[0].GetKeepBoth() || s.imported[0].GetValidateOnly() {

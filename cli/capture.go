@@ -201,7 +201,10 @@ proposal or a memo says already is refused. Prints the id of the proposal.`,
 }
 
 func (a *app) captureApproveCommand() *cobra.Command {
-	var f memoFields
+	var (
+		f    memoFields
+		etag string
+	)
 	cmd := &cobra.Command{
 		Use:   "approve ID…",
 		Short: "Make memos of proposals",
@@ -220,8 +223,8 @@ removes.`,
 			if isGiven {
 				mask = append(mask, "body")
 			}
-			if len(mask) > 0 && len(ids) > 1 {
-				return usagef("the flags change one proposal; approve the others by themselves")
+			if (len(mask) > 0 || etag != "") && len(ids) > 1 {
+				return usagef("the flags are for one proposal; approve the others by themselves")
 			}
 			req := &memov1.SaveCandidatesRequest{ByPerson: true}
 			for _, id := range ids {
@@ -234,6 +237,7 @@ removes.`,
 					UpdateMask: &fieldmaskpb.FieldMask{Paths: mask},
 				}
 			}
+			req.Candidates[0].Etag = etag
 			memos, s, err := a.memos()
 			if err != nil {
 				return err
@@ -246,6 +250,7 @@ removes.`,
 		},
 	}
 	f.flags(cmd, "; \"\" removes all")
+	cmd.Flags().StringVar(&etag, "etag", "", "the `ETAG` last seen: refuse when the proposal has changed since")
 	return cmd
 }
 

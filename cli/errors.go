@@ -126,6 +126,7 @@ func fromRPC(server string, err error) error {
 	if !ce.IsRemote() && strings.Contains(text, "invalid UTF-8") { // Protocol Buffers have no other strings, and no error for it
 		return problemf(errRefused, "what was typed is not valid UTF-8: check the language settings of the terminal (LANG)")
 	}
+	text = inFlags(text)
 	switch ce.Code() {
 	case connect.CodeUnauthenticated:
 		return sessionEnded(server)
@@ -157,6 +158,7 @@ func fromRPC(server string, err error) error {
 
 // fromItem puts the refusal of one item of a bulk call into words.
 func fromItem(code, message string) error {
+	message = inFlags(message)
 	switch code {
 	case connect.CodeNotFound.String():
 		return problemf(errNotFound, "%s", message)

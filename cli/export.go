@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"connectrpc.com/connect/v2"
@@ -71,7 +72,7 @@ func (a *app) export(ctx context.Context, path string, force bool) error {
 		}
 	}()
 	if s.records > 0 {
-		a.note("Going on behind the %d records of the export that was interrupted.", s.records)
+		a.note("Going on behind the %s of the export that was interrupted.", counted(s.records, "record", "records"))
 	}
 	if err := a.receive(ctx, memos, session.server, s); err != nil {
 		return err
@@ -185,18 +186,17 @@ func (a *app) exportFile(path string, s *spool) error {
 			Markdown int64          `json:"markdown_files"`
 		}{path, m.Files, m.Markdown.Files})
 	}
-	_, err = fmt.Fprintf(a.Out, "%s has %s, and %d memos as Markdown.\n", path, m.summary(), m.Markdown.Files)
+	_, err = fmt.Fprintf(a.Out, "%s has %s, and %s as Markdown.\n", path, m.summary(), counted(m.Markdown.Files, "memo", "memos"))
 	return err
 }
 
 // summary counts the records for a person.
 func (m manifest) summary() string {
-	text := ""
-	for i, name := range []string{"revisions of memos", "notes", "candidates", "reviewed sessions", "policies"} {
-		if i > 0 {
-			text += ", "
-		}
-		text += fmt.Sprintf("%d %s", m.Files[i].Records, name)
+	var all []string
+	for i, name := range [][2]string{
+		{"revision of a memo", "revisions of memos"}, {"note", "notes"}, {"candidate", "candidates"}, {"reviewed session", "reviewed sessions"}, {"policy", "policies"},
+	} {
+		all = append(all, counted(m.Files[i].Records, name[0], name[1]))
 	}
-	return text
+	return strings.Join(all, ", ")
 }

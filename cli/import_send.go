@@ -83,7 +83,7 @@ func (a *app) send(ctx context.Context, all iter.Seq[found], o importOptions) er
 		return err
 	}
 	if s.result.Refused > 0 {
-		return problemf(errRefused, "%d were refused", s.result.Refused)
+		return problemf(errRefused, "%s refused", counted(s.result.Refused, "was", "were"))
 	}
 	return nil
 }
@@ -137,7 +137,7 @@ func (s *sender) flush(ctx context.Context) error {
 		return fromRPC(s.server, err)
 	}
 	if len(res.GetResults()) != len(s.waiting) {
-		return fmt.Errorf("%s answered with %d results for %d records", s.server, len(res.GetResults()), len(s.waiting))
+		return fmt.Errorf("%s answered with %s for %s", s.server, counted(len(res.GetResults()), "result", "results"), counted(len(s.waiting), "record", "records"))
 	}
 	for i, f := range s.waiting {
 		s.tally(f, res.GetResults()[i])

@@ -103,7 +103,7 @@ func (a *app) add(ctx context.Context, draft *memov1.MemoDraft) error {
 		return fromRPC(s.server, err)
 	}
 	if len(res.GetResults()) != 1 {
-		return fmt.Errorf("%s answered with %d results for one memo", s.server, len(res.GetResults()))
+		return fmt.Errorf("%s answered with %s for one memo", s.server, counted(len(res.GetResults()), "result", "results"))
 	}
 	result := res.GetResults()[0]
 	if e := result.GetError(); e != nil {

@@ -84,7 +84,7 @@ func (a *app) printEntries(res *memov1.SearchMemosResponse) error {
 		t.below = append(t.below, under)
 	}
 	if len(t.rows) == 0 {
-		a.note("%s", strings.TrimSpace("No memo matches. "+clean(res.GetHint())))
+		a.note("%s", strings.TrimSpace("No memo matches. "+clean(inFlags(res.GetHint()))))
 		return nil
 	}
 	if err := t.write(a.Out, a.Width); err != nil {

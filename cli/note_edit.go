@@ -50,7 +50,7 @@ and exits with 4.`,
 				return fromRPC(s.server, err)
 			}
 			if !a.json {
-				if _, err := fmt.Fprintf(a.Out, "%s has %d memos and is at revision %d\n", clean(res.GetNote().GetId()), res.GetNote().GetMemoCount(), res.GetNote().GetRevision()); err != nil {
+				if _, err := fmt.Fprintf(a.Out, "%s has %s and is at revision %d\n", clean(res.GetNote().GetId()), counted(res.GetNote().GetMemoCount(), "memo", "memos"), res.GetNote().GetRevision()); err != nil {
 					return err
 				}
 			}
@@ -83,7 +83,7 @@ asks first.`,
 				if err != nil {
 					return fromRPC(s.server, err)
 				}
-				a.note("%s  %s, of %d memos", clean(arg[0]), fit(clean(res.GetNote().GetTitle()), max(a.Width, 80)-50), res.GetNote().GetMemoCount())
+				a.note("%s  %s, of %s", clean(arg[0]), fit(clean(res.GetNote().GetTitle()), max(a.Width, 80)-50), counted(res.GetNote().GetMemoCount(), "memo", "memos"))
 				agreed, err := a.ask(cmd.Context(), "Delete the note for good?")
 				if err != nil || !agreed {
 					return err

@@ -26,7 +26,7 @@ func (p *progress) show(n int64) {
 		return
 	}
 	p.shown = p.app.Now()
-	fmt.Fprintf(p.app.Err, "\r%d records %s", n, p.what)
+	fmt.Fprintf(p.app.Err, "\r%s %s", counted(n, "record", "records"), p.what)
 }
 
 // done wipes what was shown.
