@@ -6,6 +6,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
+	"expvar"
 	"fmt"
 	"log/slog"
 	"net"
@@ -188,6 +189,7 @@ func (a *app) wire(keys serverKeys) (err error) {
 	a.keys.use = a.useKeys
 	socket := http.NewServeMux()
 	connecthttp.Mount(socket, newAdministration(a.log, a.accounts, a.oauth, a.keys))
+	socket.Handle("/debug/vars", expvar.Handler()) // what memory is in use
 	a.admin = socket
 
 	// The one line that changes when the edge runs on another machine than the services.

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -31,6 +34,26 @@ func TestNothingElseIsServed(t *testing.T) {
 				t.Errorf("%s %s: got %d, want 404: %s", method, path, w.Code, w.Body)
 			}
 		}
+	}
+}
+
+// TestMemoryIsToldOnTheSocket asks there for what is asked for in vain above.
+func TestMemoryIsToldOnTheSocket(t *testing.T) {
+	t.Parallel()
+	server := start(t, t.TempDir(), false)
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return (&net.Dialer{}).DialContext(ctx, "unix", server.app.cfg.socketFile())
+	}}}
+	res, err := client.Get("http://admin.sock/debug/vars")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var vars struct {
+		Memstats struct{ Mallocs, HeapInuse uint64 }
+	}
+	if err := json.NewDecoder(res.Body).Decode(&vars); err != nil || vars.Memstats.Mallocs == 0 || vars.Memstats.HeapInuse == 0 {
+		t.Errorf("got %d, %+v, %v, want the memory in use", res.StatusCode, vars, err)
 	}
 }
 
