@@ -32,7 +32,7 @@ func measureEdge(ctx context.Context, bin, dir string, duration time.Duration) e
 		return err
 	}
 	defer echo.stop()
-	fmt.Printf("\n%-22s %7s %9s %8s %8s %10s %9s %9s\n", "", "callers", "per s", "p50 ms", "p99 ms", "cpu µs/op", "", "× echo")
+	fmt.Printf("\n%-22s %7s %9s %8s %8s %10s %9s %9s\n", "", "callers", "per s", "p50 ms", "p99 ms", "cpu µs/op", "× echo", "allocs/op")
 	return edgeFigures(ctx, paputd, echo, duration)
 }
 
@@ -40,28 +40,17 @@ func measureEdge(ctx context.Context, bin, dir string, duration time.Duration) e
 // of its token, in both eras of the protocol, and the streams of clients that listen.
 func edgeFigures(ctx context.Context, paputd, echo *process, duration time.Duration) error {
 	for _, n := range callers {
-		base, err := measure(ctx, echo, n, duration, echoCalls(echo.url, n))
-		if err != nil {
-			return err
-		}
-		base.print("bare JSON echo", n, 0, 0)
 		legacy, err := categoryCalls(ctx, paputd, n)
 		if err != nil {
 			return err
 		}
-		for _, figure := range []struct {
-			name  string
-			calls []func(context.Context) error
-		}{
-			{"categories, 2025-11-25", legacy},
-			{"categories, " + modernVersion, modernCalls(paputd, n)},
-		} {
-			got, err := measure(ctx, paputd, n, duration, figure.calls)
-			if err != nil {
-				return fmt.Errorf("%s: %w", figure.name, err)
-			}
-			got.print(figure.name, n, 0, base.perSecond)
+		got, err := alternate(ctx, n, duration, []load{{echo, echoCalls(echo.url, n)}, {paputd, legacy}, {paputd, modernCalls(paputd, n)}})
+		if err != nil {
+			return err
 		}
+		got[0].print("bare JSON echo", n, 0)
+		got[1].print("categories, 2025-11-25", n, got[0].perSecond)
+		got[2].print("categories, "+modernVersion, n, got[0].perSecond)
 	}
 	return measureStreams(ctx, paputd)
 }
@@ -99,8 +88,8 @@ func modernRequest(ctx context.Context, p *process, token, method, name string, 
 	return client.Do(req)
 }
 
-// measureStreams holds many streams open, and says what each costs the server in memory that it did not have before: the
-// second figure includes what is left of the first.
+// measureStreams holds many streams open, and says what each costs the server in memory that it did not have before, when
+// it had just been started.
 func measureStreams(ctx context.Context, p *process) error {
 	var tokens []string
 	for i := range (openStreams + streamsOfOne - 1) / streamsOfOne {
@@ -110,16 +99,23 @@ func measureStreams(ctx context.Context, p *process) error {
 		}
 		tokens = append(tokens, token.Access)
 	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	before, err := p.memory()
-	if err != nil {
-		return err
-	}
 	for _, about := range []struct{ name, notifications string }{
 		{"a stream about nothing", `{}`}, {"a stream about memos", `{"resourceSubscriptions":["memo://recent"]}`},
 	} {
-		var open []io.Closer
+		p.stop()
+		if err := p.serve(ctx); err != nil {
+			return err
+		}
+		// What the first one needs and others share is there before.
+		first, err := listen(ctx, p, tokens[len(tokens)-1], about.notifications)
+		if err != nil {
+			return err
+		}
+		before, err := p.memory()
+		if err != nil {
+			return err
+		}
+		open := []io.Closer{first}
 		for i := range openStreams {
 			stream, err := listen(ctx, p, tokens[i/streamsOfOne], about.notifications)
 			if err != nil {
@@ -135,7 +131,6 @@ func measureStreams(ctx context.Context, p *process) error {
 		for _, stream := range open {
 			_ = stream.Close()
 		}
-		time.Sleep(time.Second) // until the server has noticed
 	}
 	return nil
 }

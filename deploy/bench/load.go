@@ -18,7 +18,17 @@ type figure struct {
 	p50, p99  time.Duration
 	max       time.Duration
 	cpu       time.Duration // of the server, per operation
+	allocs    float64       // objects that the server allocates, per operation
 }
+
+// A load is a call for each caller, on one server.
+type load struct {
+	on    *process
+	calls []func(context.Context) error
+}
+
+// turns is how often each of several loads has its turn.
+const turns = 5
 
 // print prints a row, and how many times each of some other rates its own is; nothing for 0.
 func (f figure) print(name string, callers int, bases ...float64) {
@@ -27,7 +37,7 @@ func (f figure) print(name string, callers int, bases ...float64) {
 	for _, base := range bases {
 		printRatio(f.perSecond, base)
 	}
-	fmt.Println()
+	fmt.Printf(" %9.0f\n", f.allocs)
 }
 
 func printRatio(value, base float64) {
@@ -43,30 +53,81 @@ func measure(ctx context.Context, p *process, callers int, duration time.Duratio
 	if _, err := repeat(ctx, calls, duration/6); err != nil {
 		return figure{}, err
 	}
-	before, err := p.cpu()
-	if err != nil {
+	var m measurement
+	if err := m.add(ctx, load{p, calls}, duration); err != nil {
 		return figure{}, err
+	}
+	return m.figure(callers)
+}
+
+// alternate measures loads of as many callers by turns, so that what else the machine has to do falls on all of them alike.
+func alternate(ctx context.Context, callers int, duration time.Duration, loads []load) ([]figure, error) {
+	measurements := make([]measurement, len(loads))
+	for turn := range turns {
+		for i, l := range loads {
+			if turn == 0 {
+				if _, err := repeat(ctx, l.calls, duration/6); err != nil {
+					return nil, err
+				}
+			}
+			if err := measurements[i].add(ctx, l, duration/turns); err != nil {
+				return nil, err
+			}
+		}
+	}
+	figures := make([]figure, len(loads))
+	for i := range measurements {
+		var err error
+		if figures[i], err = measurements[i].figure(callers); err != nil {
+			return nil, err
+		}
+	}
+	return figures, nil
+}
+
+// measurement is what was seen of a load so far.
+type measurement struct {
+	times   []time.Duration
+	elapsed time.Duration
+	cpu     time.Duration
+	allocs  uint64
+}
+
+// add measures the load for the duration.
+func (m *measurement) add(ctx context.Context, l load, duration time.Duration) error {
+	before, err := l.on.spent(ctx)
+	if err != nil {
+		return err
 	}
 	begin := time.Now()
-	times, err := repeat(ctx, calls, duration)
+	times, err := repeat(ctx, l.calls, duration)
 	if err != nil {
-		return figure{}, err
+		return err
 	}
-	elapsed := time.Since(begin)
-	after, err := p.cpu()
+	m.elapsed += time.Since(begin)
+	after, err := l.on.spent(ctx)
 	if err != nil {
-		return figure{}, err
+		return err
 	}
-	if len(times) < callers {
+	m.times = append(m.times, times...)
+	m.cpu += after.cpu - before.cpu
+	m.allocs += after.allocs - before.allocs
+	return nil
+}
+
+func (m *measurement) figure(callers int) (figure, error) {
+	n := len(m.times)
+	if n < callers {
 		return figure{}, errors.New("too few calls to tell")
 	}
-	slices.Sort(times)
+	slices.Sort(m.times)
 	return figure{
-		perSecond: float64(len(times)) / elapsed.Seconds(),
-		p50:       times[len(times)/2],
-		p99:       times[len(times)*99/100],
-		max:       times[len(times)-1],
-		cpu:       (after - before) / time.Duration(len(times)),
+		perSecond: float64(n) / m.elapsed.Seconds(),
+		p50:       m.times[n/2],
+		p99:       m.times[n*99/100],
+		max:       m.times[n-1],
+		cpu:       m.cpu / time.Duration(n),
+		allocs:    float64(m.allocs) / float64(n),
 	}, nil
 }
 

@@ -108,7 +108,7 @@ func run(ctx context.Context, bin, dir string, duration time.Duration) error {
 		return err
 	}
 
-	fmt.Printf("\n%-22s %7s %9s %8s %8s %10s %9s %9s\n", "", "callers", "per s", "p50 ms", "p99 ms", "cpu µs/op", "× fsync", "× echo")
+	fmt.Printf("\n%-22s %7s %9s %8s %8s %10s %9s %9s %9s\n", "", "callers", "per s", "p50 ms", "p99 ms", "cpu µs/op", "× fsync", "× echo", "allocs/op")
 	for _, n := range callers {
 		if err := round(ctx, paputd, echo, dir, n, duration); err != nil {
 			return err

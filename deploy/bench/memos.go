@@ -163,7 +163,7 @@ type creator struct {
 
 // measure prints rates beside the disk's and beside those of a server without memos, and gives them.
 func (c *creator) measure(ctx context.Context, dir string, duration time.Duration, empty []figure) ([]figure, error) {
-	fmt.Printf("%-22s %7s %9s %8s %8s %10s %9s %9s\n", "", "callers", "per s", "p50 ms", "p99 ms", "cpu µs/op", "× fsync", "× empty")
+	fmt.Printf("%-22s %7s %9s %8s %8s %10s %9s %9s %9s\n", "", "callers", "per s", "p50 ms", "p99 ms", "cpu µs/op", "× fsync", "× empty", "allocs/op")
 	fsync, err := measureFsync(dir, duration)
 	if err != nil {
 		return nil, err

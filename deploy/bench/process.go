@@ -4,7 +4,9 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"expvar"
 	"fmt"
 	"io"
 	"net"
@@ -131,14 +133,21 @@ func startEcho(ctx context.Context) (*process, error) {
 	return &process{cmd: cmd, url: "http://" + strings.TrimSpace(address)}, nil
 }
 
-// serveEcho is the baseline: net/http, one JSON decode and one encode, nothing else.
+// serveEcho is the baseline: net/http, one JSON decode and one encode, nothing else but what it says of its memory.
 func serveEcho() {
 	l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		panic(err)
 	}
 	fmt.Println(l.Addr())
-	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(echoHandler)}
+	vars := expvar.Handler()
+	server := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/debug/vars" {
+			vars.ServeHTTP(w, r)
+			return
+		}
+		echoHandler(w, r)
+	})}
 	_ = server.Serve(l)
 }
 
@@ -163,6 +172,47 @@ func (p *process) report(bin string) error {
 		fmt.Printf("size of %-8s                  %d MB\n", name, info.Size()>>20)
 	}
 	return nil
+}
+
+// spent is what a process has used so far: processor time, and objects that it allocated.
+type spent struct {
+	cpu    time.Duration
+	allocs uint64
+}
+
+func (p *process) spent(ctx context.Context) (s spent, err error) {
+	if s.allocs, err = p.allocs(ctx); err != nil {
+		return s, err
+	}
+	s.cpu, err = p.cpu()
+	return s, err
+}
+
+// allocs returns how many objects the process has allocated so far, as it says itself: paputd on its admin socket.
+func (p *process) allocs(ctx context.Context) (uint64, error) {
+	dialer := net.Dialer{}
+	once := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+		if p.data == "" {
+			return dialer.DialContext(ctx, network, address)
+		}
+		return dialer.DialContext(ctx, "unix", filepath.Join(p.data, "admin.sock"))
+	}}}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, p.url+"/debug/vars", nil)
+	if err != nil {
+		return 0, err
+	}
+	res, err := once.Do(req)
+	if err != nil {
+		return 0, err
+	}
+	defer res.Body.Close()
+	var vars struct {
+		Memstats struct{ Mallocs uint64 } `json:"memstats"`
+	}
+	if err := json.NewDecoder(res.Body).Decode(&vars); err != nil {
+		return 0, fmt.Errorf("/debug/vars answered %d: %w", res.StatusCode, err)
+	}
+	return vars.Memstats.Mallocs, nil
 }
 
 // cpu returns the processor time the process has used so far.
