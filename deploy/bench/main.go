@@ -19,9 +19,10 @@ var callers = []int{1, 16, 64}
 func main() {
 	duration := flag.Duration("duration", 3*time.Second, "how long to measure each figure")
 	bin := flag.String("bin", "bin", "directory of the binaries")
-	parts := flag.String("parts", "calls,edge,memos,accounts", "what to measure: calls (each thing that the server does), edge (MCP in both eras), memos (search in one account of many memos), accounts (search in a thousand accounts with memos), archive (export and import)")
+	parts := flag.String("parts", "calls,edge,memos,accounts", "what to measure: calls (each thing that the server does), edge (MCP in both eras), memos (search in one account of many memos), accounts (search in a thousand accounts with memos), archive (paput export and paput import, of a tenth of the memos and of all)")
 	memos := flag.Int("memos", 100_000, "how many memos the one account has that is searched, or exported")
 	each := flag.Int("each", 100, "how many memos each of a thousand accounts has; to load 1000 takes about ten minutes and 6 GB")
+	body := flag.Int("body", 20_000, "how many bytes the body of a memo has that is exported, at least")
 	data := flag.String("data", "", "a `directory` in which the parts memos and accounts keep what they have loaded, by number; a later run with the same -data and the same -memos or -each loads nothing and measures the searches alone:\n-parts accounts -each 1000 -data /var/tmp/bench")
 	echo := flag.Bool("echo", false, "be the echo server")
 	flag.Parse()
@@ -43,7 +44,7 @@ func main() {
 		case "accounts":
 			err = inKept(*data, fmt.Sprint("accounts-", *each), func(dir string) error { return manyAccounts(ctx, *bin, dir, *duration, *each) })
 		case "archive":
-			err = inDirectory(func(dir string) error { return archive(ctx, *bin, dir, *memos) })
+			err = inDirectory(func(dir string) error { return archive(ctx, *bin, dir, *memos, *body) })
 		default:
 			err = fmt.Errorf("-parts: there is no part %q", part)
 		}

@@ -196,19 +196,8 @@ func (v *Visitor) Grant(ctx context.Context, clientID, resource string, scopes .
 	if resource != "" {
 		query.Set("resource", resource)
 	}
-	page, err := v.Get(ctx, v.Base+"/authorize?"+query.Encode())
+	page, err := v.Approve(ctx, v.Base+"/authorize?"+query.Encode(), scopes...)
 	if err != nil {
-		return nil, err
-	}
-	if strings.HasPrefix(page.URL.Path, "/login") {
-		if page, err = v.Submit(ctx, page, url.Values{"email": {v.Email}, "password": {v.Password}}); err != nil {
-			return nil, err
-		}
-		if page.Status == http.StatusServiceUnavailable {
-			return nil, ErrBusy
-		}
-	}
-	if page, err = v.Submit(ctx, page, url.Values{"decision": {"approve"}, "scope": scopes}); err != nil {
 		return nil, err
 	}
 	answer := page.URL.Query()
@@ -221,6 +210,24 @@ func (v *Visitor) Grant(ctx context.Context, clientID, resource string, scopes .
 	}
 	token := &Token{ClientID: clientID}
 	return token, v.post(ctx, "/token", "application/x-www-form-urlencoded", form.Encode(), token)
+}
+
+// Approve opens a client's authorization request, signs in when asked to, and allows the scopes. The page is the address that
+// the browser is sent back to.
+func (v *Visitor) Approve(ctx context.Context, authorization string, scopes ...string) (*Page, error) {
+	page, err := v.Get(ctx, authorization)
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasPrefix(page.URL.Path, "/login") {
+		if page, err = v.Submit(ctx, page, url.Values{"email": {v.Email}, "password": {v.Password}}); err != nil {
+			return nil, err
+		}
+		if page.Status == http.StatusServiceUnavailable {
+			return nil, ErrBusy
+		}
+	}
+	return v.Submit(ctx, page, url.Values{"decision": {"approve"}, "scope": scopes})
 }
 
 // LogIn registers a client and returns its tokens.
