@@ -22,9 +22,11 @@ const (
 	maxMemos = 2000
 	// maxOlder is how many older memos with common clues are looked up.
 	maxOlder = 4000
-	// leastLooked is the weight of the weakest clues that are looked up; those below are taken to be common.
+	// leastLooked is the weight of the weakest clues that are looked up beside stronger ones; those below are taken to be
+	// common.
 	leastLooked = kanjiClue
-	// leastTelling is the weight above which a common clue makes it worth while to look for older memos.
+	// leastTelling is the weight above which a common clue, unless there are none above, makes it worth while to look for older
+	// memos.
 	leastTelling = mixedClue
 	// maxTogether is how many common clues are looked for with another one, and maxScanned how many memos with one of two are
 	// gone through for that.
@@ -90,8 +92,10 @@ type commonClue struct {
 // newest looks up the newest memos with each clue, sets what the clues count, and gives the telling ones that are common.
 func (g *gathering) newest() ([]commonClue, error) {
 	var common []commonClue
+	strongest := 0.0
 	for i := range g.clues {
 		c := &g.clues[i]
+		strongest = max(strongest, c.weight) // that of the first, for they come in this order
 		wanted := *c
 		if len(g.clues) == 1 && len(g.terms) == 1 { // the memos that have the word itself are given
 			wanted.phrases = slices.DeleteFunc(slices.Clone(wanted.phrases), func(p []string) bool {
@@ -102,7 +106,7 @@ func (g *gathering) newest() ([]commonClue, error) {
 			c.weight = 0
 			continue
 		}
-		if c.weight < leastLooked || g.isInCommon(*c, common) {
+		if c.weight < min(leastLooked, strongest) || g.isInCommon(*c, common) {
 			g.seen[i] = math.MaxInt64
 			c.weight *= g.rarity(maxCommon)
 			continue
@@ -114,7 +118,7 @@ func (g *gathering) newest() ([]commonClue, error) {
 		if len(found) == maxCommon {
 			last := found[maxCommon-1]
 			g.seen[i] = last
-			if c.weight > leastTelling {
+			if c.weight > leastTelling || c.weight == strongest {
 				common = append(common, commonClue{i, int(maxCommon * max(0, last-g.oldest) / max(1, found[0]-last))})
 			}
 		}

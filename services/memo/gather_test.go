@@ -51,6 +51,19 @@ func TestQuestionsFindOldMemos(t *testing.T) {
 	}
 }
 
+// TestOnlyWeakClues asks with hiragana and with words of grammar alone, which say little unless there is nothing else.
+func TestOnlyWeakClues(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ids := w.create(t, "alice", draftOf("おにぎり", ""), draftOf("To be", ""))
+	w.create(t, "alice", slices.Repeat([]*memov1.MemoDraft{draftOf("別の題", "関わりのない話")}, 40)...)
+	for i, query := range []string{"おにぎりとおみそしる", "how is it to be with them"} {
+		if got := w.find(t, "alice", &memov1.SearchMemosRequest{Query: query}); !slices.Equal(got, ids[i:i+1]) {
+			t.Errorf("%q: got %v, want %v", query, got, ids[i:i+1])
+		}
+	}
+}
+
 // TestCommonCluesTogether looks for old memos by clues that are too common for their older memos to be looked up.
 func TestCommonCluesTogether(t *testing.T) {
 	t.Parallel()
