@@ -302,8 +302,8 @@ func (s search) postings(terms []term, pin, oldest int64, limit int) ([]int64, e
 	}
 	// One row with all of them: to hand over a row costs many times what is in it.
 	var list sql.NullString
-	query := fmt.Sprintf("SELECT group_concat(n) FROM (SELECT %s - t.rowid AS n FROM %s WHERE %s ORDER BY t.rowid LIMIT %d)", lastRow, from, c.sql.String(), limit)
-	if err := s.QueryRow(query, c.args...).Scan(&list); err != nil {
+	query := fmt.Sprintf("SELECT group_concat(n) FROM (SELECT %s - t.rowid AS n FROM %s WHERE %s ORDER BY t.rowid LIMIT ?)", lastRow, from, c.sql.String())
+	if err := s.QueryRow(query, append(c.args, limit)...).Scan(&list); err != nil {
 		return nil, fmt.Errorf("search memos: %w", err)
 	}
 	var out []int64
