@@ -176,7 +176,9 @@ type exchange struct {
 	w http.ResponseWriter
 	r *http.Request
 	// place is what was asked for.
-	place   place
+	place place
+	// body is lent by Server.buffers, and nil before and afterwards.
+	body    *[]byte
 	started bool
 	// streaming says that the answer is a stream of events.
 	streaming bool
@@ -203,12 +205,20 @@ func (x *exchange) serve() {
 		x.fail(http.StatusUnsupportedMediaType, nil, &rpcError{code: mcp.INVALID_REQUEST, text: "the Content-Type must be application/json"})
 		return
 	}
-	body := x.h.s.buffers.get()
-	defer x.h.s.buffers.put(body)
-	if !x.read(body) {
+	x.body = x.h.s.buffers.get()
+	defer x.giveBack()
+	if !x.read(x.body) {
 		return
 	}
-	x.message(*body, c)
+	x.message(*x.body, c)
+}
+
+// giveBack makes an end of the body, and of what was read from it.
+func (x *exchange) giveBack() {
+	if x.body != nil {
+		x.h.s.buffers.put(x.body)
+		x.body = nil
+	}
 }
 
 // find answers 404 for a path that is not the endpoint.

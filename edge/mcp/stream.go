@@ -1,6 +1,7 @@
 package mcp
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -131,6 +132,9 @@ func (x *exchange) listen(m *message, c *caller) {
 	if !ok {
 		return
 	}
+	// The stream stays open for long, and needs no more of the message.
+	m = &message{id: bytes.Clone(m.id)}
+	x.giveBack()
 	x.startStream()
 	if x.event(acknowledgement(m.id, about.uris)) != nil {
 		return

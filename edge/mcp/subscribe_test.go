@@ -65,6 +65,22 @@ func TestResourceUpdates(t *testing.T) {
 	}
 }
 
+// TestStreamsLendNothing lets other messages be read into the memory that the one that opened a stream was read into.
+func TestStreamsLendNothing(t *testing.T) {
+	t.Parallel()
+	st := start(t)
+	st.changed = make(chan string)
+	_, events := subscribe(t, st, aliceToken, `["memo://memo_1"]`) //nolint:bodyclose // by subscribe
+	data(events)
+	for range 50 {
+		st.send(t, "POST", "/", `{"jsonrpc":"2.0","id":"x","method":"ping"}`)
+	}
+	st.changed <- "memo_1"
+	if got := data(events); !strings.Contains(got, `"io.modelcontextprotocol/subscriptionId":"s"`) {
+		t.Errorf("got %s, want the id of the stream", got)
+	}
+}
+
 // TestResourceUpdatesEnd stops the server, and with it the watch that a stream tells of: the client is told that this is the
 // end, whichever of the two is seen first.
 func TestResourceUpdatesEnd(t *testing.T) {
