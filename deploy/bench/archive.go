@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -10,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 
 	memov1 "github.com/paput/paput/proto/gen/paput/memo/v1"
@@ -95,7 +95,7 @@ func (p *process) archiveRow(name string, memos, body int, what func() (peak int
 	if err != nil {
 		return err
 	}
-	peak, err := p.peak()
+	peak, err := peakOf(p.cmd.Process.Pid)
 	if err != nil {
 		return err
 	}
@@ -179,17 +179,28 @@ func (o *person) logIn(ctx context.Context, dir string) error {
 // run lets paput do something whose result it reads, and gives the greatest resident set size of it in bytes.
 func (o *person) run(ctx context.Context, result any, args ...string) (peak int64, err error) {
 	cmd := o.command(ctx, args...)
-	cmd.Stderr = os.Stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return 0, fmt.Errorf("paput %s: %w", args[0], err)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, os.Stderr
+	if err := cmd.Start(); err != nil {
+		return 0, err
 	}
-	if err := json.Unmarshal(out, result); err != nil {
-		return 0, fmt.Errorf("paput %s printed %s", args[0], out)
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	// What getrusage(2) gives would include this process, which paput was forked from.
+	for tick := time.Tick(10 * time.Millisecond); ; {
+		select {
+		case err := <-ended:
+			if err != nil {
+				return 0, fmt.Errorf("paput %s: %w", args[0], err)
+			}
+			if err := json.Unmarshal(out.Bytes(), result); err != nil {
+				return 0, fmt.Errorf("paput %s printed %s", args[0], out.Bytes())
+			}
+			return peak, nil
+		case <-tick:
+			if now, err := peakOf(cmd.Process.Pid); err == nil { // it may have ended just now
+				peak = now
+			}
+		}
 	}
-	usage, ok := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	if !ok {
-		return 0, fmt.Errorf("paput %s: the system does not say how much memory it took", args[0])
-	}
-	return usage.Maxrss << 10, nil // getrusage(2): in kilobytes
 }
