@@ -2,6 +2,7 @@ package mcp_test
 
 import (
 	"context"
+	"net/http"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -67,7 +68,7 @@ func TestCallsAtOnce(t *testing.T) {
 				}
 				res.Body.Close()
 				// One of the pings below can take the last place.
-				if res.StatusCode != 429 {
+				if res.StatusCode != http.StatusTooManyRequests {
 					t.Errorf("got %d, want the call to last", res.StatusCode)
 					return
 				}
