@@ -2,6 +2,7 @@
 // client behind that. What the app asks for reaches the real server.
 import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
 import { AppBridge, RESOURCE_MIME_TYPE, getToolUiResourceUri } from '@modelcontextprotocol/ext-apps/app-bridge';
+import { until } from './process.mjs';
 
 // Nothing is at these addresses but what the page is told: the host's page, and the app in a frame of another origin.
 const home = 'https://host.test/';
@@ -25,6 +26,8 @@ export async function connect(url, token, mode = 'auto') {
 export class Host {
   /** What the app has asked for, in order: requests and notifications. */
   asked = [];
+  /** How high the app has said it is, in pixels. */
+  height = undefined;
   /** Requests of the app's frame, and what its policy has refused. */
   requests = [];
 
@@ -46,7 +49,7 @@ export class Host {
     await page.route(sandbox, (route) => route.fulfill({ headers, body: host.resource.text }));
     await page.route(home, (route) => route.fulfill({
       contentType: 'text/html',
-      body: `<!doctype html><title>Host</title><style>:root { color-scheme: ${context.theme ?? 'light dark'} } iframe { display: block; width: 100%; border: 0 } body { margin: 0 }</style>
+      body: `<!doctype html><title>Host</title><style>:root { color-scheme: ${context.theme ?? 'light dark'} } iframe { display: block; width: 100%; height: 1600px; border: 0 } body { margin: 0 }</style>
 <script>addEventListener('message', ({ source, data }) => { if (source === document.querySelector('iframe').contentWindow) fromApp(data); });</script>
 <iframe title="App" sandbox="allow-scripts" src="${sandbox}"></iframe>`,
     }));
@@ -65,7 +68,7 @@ export class Host {
       transport.onmessage?.(message);
     });
     host.bridge = new AppBridge(client, { name: 'e2e-host', version: '1.0.0' }, capabilities, { hostContext: context });
-    host.bridge.onsizechange = ({ height }) => page.evaluate((height) => (document.querySelector('iframe').style.height = `${height}px`), height);
+    host.bridge.onsizechange = ({ height }) => (host.height = height);
     const ready = new Promise((resolve) => (host.bridge.oninitialized = resolve));
     await host.bridge.connect(transport);
     const result = client.callTool({ name, arguments: args });
@@ -75,6 +78,19 @@ export class Host {
     await host.bridge.sendToolInput({ arguments: args });
     await host.bridge.sendToolResult(await result);
     return host;
+  }
+
+  /**
+   * Gives the app a width, and then the height that it says it has by then. Before, it has more than enough: the browser loses
+   * clicks on a frame that changes its size.
+   */
+  async fit(width) {
+    await this.page.setViewportSize({ width, height: 700 });
+    await until('the app to say how high it is', async () =>
+      this.height === (await this.frame.evaluate(() => Math.ceil(document.documentElement.getBoundingClientRect().height))));
+    await this.page.evaluate((height) => (document.querySelector('iframe').style.height = `${height}px`), this.height);
+    // What is beyond the window is not painted in a frame.
+    await this.page.setViewportSize({ width, height: this.height });
   }
 
   /** The tools that the app has called, in order. */
