@@ -72,7 +72,8 @@ func (a admin) EraseAccount(ctx context.Context, req *accountv1.AccountAdminServ
 // tell it from one that never was; the e-mail address is free. Run then removes its content.
 func (s *Service) erase(ctx context.Context, method accountv1.ErasureMethod, find func(tx *eventlog.Tx) (id string, err error)) error {
 	var id string
-	err := s.log.Do(ctx, func(tx *eventlog.Tx) (err error) {
+	// Whoever asks for it may go away; what is erased must be known all the same, for others to forget it.
+	err := s.log.Do(context.WithoutCancel(ctx), func(tx *eventlog.Tx) (err error) {
 		if id, err = find(tx); err != nil {
 			return err
 		}

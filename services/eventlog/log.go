@@ -139,7 +139,8 @@ func (l *Log) halt() { l.stop.Do(func() { close(l.stopped) }) }
 // time. A panic in fn is an error of that command alone.
 //
 // When ctx ends while the command still waits for its turn, Do returns the error of ctx and nothing has happened. When it
-// ends later, the error is also ErrUnknownOutcome. A Do inside fn never returns.
+// ends later, the error is also ErrUnknownOutcome, and fn may still be running: what it assigns is not to be read. A Do inside
+// fn never returns.
 func (l *Log) Do(ctx context.Context, fn func(tx *Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err

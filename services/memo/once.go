@@ -45,24 +45,28 @@ type keyed interface {
 // once carries out a command and gives its answer. When the request has an idempotency key it does so once: who calls again
 // gets the answer of the first time. The answer is kept in the transaction of the command, so that neither is without the
 // other, whatever happens to the process; calls at the same time follow each other there.
-func once[A proto.Message](ctx context.Context, s *Service, req keyed, command func(tx *eventlog.Tx) (A, error)) (answer A, err error) {
+func once[A proto.Message](ctx context.Context, s *Service, req keyed, command func(tx *eventlog.Tx) (A, error)) (A, error) {
+	var answer, none A
 	key := req.GetIdempotencyKey()
 	if key == "" {
-		err = s.log.Do(ctx, func(tx *eventlog.Tx) (err error) {
+		err := s.log.Do(ctx, func(tx *eventlog.Tx) (err error) {
 			answer, err = command(tx)
 			return err
 		})
-		return answer, err
+		if err != nil {
+			return none, err // the command of a caller who has gone may still be at work on its answer
+		}
+		return answer, nil
 	}
 	if strings.ContainsFunc(key, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return answer, invalid("idempotency_key must be printable ASCII characters only")
+		return none, invalid("idempotency_key must be printable ASCII characters only")
 	}
 	caller := rpc.CallerFrom(ctx)
 	stream := answerStream(caller, key)
 	request := string(req.ProtoReflect().Descriptor().FullName())
 	digest, err := requestDigest(req)
 	if err != nil {
-		return answer, err
+		return none, err
 	}
 	err = s.log.Do(ctx, func(tx *eventlog.Tx) error {
 		if err := admit(tx, caller.AccountID); err != nil {
@@ -91,7 +95,10 @@ func once[A proto.Message](ctx context.Context, s *Service, req keyed, command f
 			Event: &memov1.AnswerEvent_Kept{Kept: &memov1.AnswerKept{Request: request, RequestDigest: digest, Answer: data}},
 		})
 	})
-	return answer, err
+	if err != nil {
+		return none, err
+	}
+	return answer, nil
 }
 
 // answerStream is where the answer to a key of a caller is kept: one of the grant, or of a client that acts for an account

@@ -35,8 +35,10 @@ func (s *Service) sweep(ctx context.Context) error {
 	}
 	var ended []eventlog.Record
 	flush := func(position int64) error {
-		err := s.log.Do(ctx, func(tx *eventlog.Tx) error {
-			for _, r := range ended {
+		some := ended
+		ended = nil
+		return s.log.Do(ctx, func(tx *eventlog.Tx) error {
+			for _, r := range some {
 				if err := sweepOne(tx, r); err != nil {
 					return err
 				}
@@ -44,8 +46,6 @@ func (s *Service) sweep(ctx context.Context) error {
 			_, err := tx.Keep("INSERT OR REPLACE INTO memo_swept (id, position) VALUES (1, ?)", position)
 			return err
 		})
-		ended = nil
-		return err
 	}
 	position := from
 	for r, err := range s.log.After(ctx, from) {
