@@ -25,7 +25,7 @@ conformance: ## run the MCP conformance suite: servers of both eras, and its aut
 
 soak: ## run the long versions of the tests that have one; takes about a quarter of an hour
 	go test -race -timeout 1h -run 'TestParallelRefreshes|TestEndsAmongRefreshes' ./services/oauth -soak
-	go test -race -timeout 1h -run TestMonth ./deploy/paputd -soak
+	go test -race -timeout 1h -run 'TestMonth|TestNothingCrosses' ./deploy/paputd -soak
 
 check: ## lint, vet, import rules, generated code and go.mod are as they should be
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); echo 'run make fix'; exit 1; }
