@@ -49,6 +49,8 @@ type gathering struct {
 	// known are memos with a clue, the greatest n first. For each clue they include all that have it from seen on.
 	known []partial
 	seen  []int64
+	// stems are what all needles of each clue begin with.
+	stems []string
 }
 
 // partial is a memo that has some clues.
@@ -59,6 +61,9 @@ type partial struct {
 
 func (g *gathering) gather() error {
 	g.total, g.seen = maxMemos, make([]int64, len(g.clues))
+	for _, c := range g.clues {
+		g.stems = append(g.stems, stemOf(c.needles))
+	}
 	if len(g.clues) > 1 { // one clue weighs as much as itself, however rare it is
 		if err := g.countMemos(); err != nil {
 			return err
@@ -276,6 +281,9 @@ func (g *gathering) unseen(n int64) (clues uint32) {
 func (g *gathering) cluesIn(f find, has uint32) (mine []term, weight float64) {
 	unseen := g.unseen(f.n) &^ has
 	for i, c := range g.clues {
+		if !c.dense {
+			c.needles = needlesIn(f.folded, c.needles, g.stems[i])
+		}
 		if unseen>>i&1 == 1 {
 			if at, _ := c.find(f.folded, 0); at >= 0 {
 				has |= 1 << i
@@ -286,6 +294,34 @@ func (g *gathering) cluesIn(f find, has uint32) (mine []term, weight float64) {
 		}
 	}
 	return mine, g.weight(has)
+}
+
+// needlesIn gives the needles that are anywhere in a text, so that the others are looked for there only once.
+func needlesIn(text string, needles []string, stem string) []string {
+	switch {
+	case !strings.Contains(text, stem):
+		return nil
+	case len(needles) == 1:
+		return needles
+	}
+	var out []string
+	for _, s := range needles {
+		if strings.Contains(text, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// stemOf is what all needles begin with.
+func stemOf(needles []string) string {
+	stem := needles[0]
+	for _, s := range needles[1:] {
+		for !strings.HasPrefix(s, stem) {
+			stem = stem[:len(stem)-1]
+		}
+	}
+	return stem
 }
 
 // postings gives the newest memos from n = pin down to oldest that have all terms and pass the filter, but for the trash,

@@ -77,7 +77,7 @@ func TestCommonCluesTogether(t *testing.T) {
 		g := &gathering{search: search{querier: q, filter: filter{account: account}}, pin: 1 << 40, seen: make([]int64, len(words))}
 		for _, word := range words {
 			clues, _ := cluesOf(word)
-			g.clues = append(g.clues, clues...)
+			g.clues, g.stems = append(g.clues, clues...), append(g.stems, word)
 		}
 		if err := g.countMemos(); err != nil {
 			return err
