@@ -75,23 +75,30 @@ func manyAccounts(ctx context.Context, bin, dir string, duration time.Duration, 
 	}
 	defer func() { p.stop() }()
 	fmt.Printf("\n%d accounts with %d memos each\n", accounts, each)
+	loaded, searching := isLoaded(dir), slices.Max(searchers)
+	if !loaded {
+		p.stop()
+		if err := fill(ctx, filepath.Join(p.data, "paput.db"), accounts-searching, each); err != nil {
+			return err
+		}
+		if err := p.serve(ctx); err != nil {
+			return err
+		}
+	}
+	// The tokens of before would have expired by now.
 	var tokens []string
-	for i := range slices.Max(searchers) {
+	for i := range searching {
 		token, err := p.visitor(i).Grant(ctx, p.token.ClientID, p.url, "paput.read", "paput.write")
 		if err != nil {
 			return err
 		}
 		tokens = append(tokens, token.Access)
 	}
-	if isLoaded(dir) {
+	if loaded {
+		if err := p.rest(ctx); err != nil {
+			return err
+		}
 		return p.searches(ctx, "search", tokens, duration/2, map[string]figure{})
-	}
-	p.stop()
-	if err := fill(ctx, filepath.Join(p.data, "paput.db"), accounts-len(tokens), each); err != nil {
-		return err
-	}
-	if err := p.serve(ctx); err != nil {
-		return err
 	}
 	var group errgroup.Group
 	for _, token := range tokens {
@@ -101,6 +108,9 @@ func manyAccounts(ctx context.Context, bin, dir string, duration time.Duration, 
 		return err
 	}
 	if err := setLoaded(dir); err != nil {
+		return err
+	}
+	if err := p.rest(ctx); err != nil {
 		return err
 	}
 	if err := p.searches(ctx, "search", tokens, duration/2, map[string]figure{}); err != nil {

@@ -188,6 +188,26 @@ func (p *process) spent(ctx context.Context) (s spent, err error) {
 	return s, err
 }
 
+// rest waits until the server has little to do: after a start it publishes what it has not yet.
+func (p *process) rest(ctx context.Context) error {
+	const little = 50 * time.Millisecond
+	for {
+		before, err := p.cpu()
+		if err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		}
+		after, err := p.cpu()
+		if err != nil || after-before < little {
+			return err
+		}
+	}
+}
+
 // allocs returns how many objects the process has allocated so far, as it says itself: paputd on its admin socket.
 func (p *process) allocs(ctx context.Context) (uint64, error) {
 	dialer := net.Dialer{}
