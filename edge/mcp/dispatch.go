@@ -126,7 +126,7 @@ func (s *Server) dispatch(ctx context.Context, dst []byte, m *message, c *caller
 	request = append(append(append(request, `,"params":`...), m.params...), '}')
 	switch answer := s.mcp.HandleMessage(ctx, request).(type) {
 	case mcp.JSONRPCResponse:
-		if found, ok := answer.Result.(mcp.DiscoverResult); ok && s.memos != nil && !c.local {
+		if found, ok := answer.Result.(mcp.DiscoverResult); ok && s.memos != nil {
 			answer.Result = withSubscriptions(found)
 		}
 		if found, ok := answer.Result.(mcp.ListResourcesResult); ok && !c.apps {

@@ -54,6 +54,8 @@ type far struct {
 	saved chan *memov1.SaveCandidatesRequest
 	// changed has ids of memos that change; nil for none ever.
 	changed chan string
+	// down makes WatchMemos fail at once, and dead say nothing at all.
+	down, dead atomic.Bool
 	// revoked, when closed, makes every token unknown.
 	revoked chan struct{}
 }
@@ -203,15 +205,22 @@ func (f *far) DeleteMemos(_ context.Context, r *memov1.DeleteMemosRequest) (*mem
 	return res, nil
 }
 
-// WatchMemos tells what f.changed has, and ends when that is closed.
+// WatchMemos tells what f.changed has, and ends when that is closed or has "end".
 func (f *far) WatchMemos(ctx context.Context, _ *memov1.WatchMemosRequest, stream memov1connect.MemoServiceWatchMemosServerStream) error {
+	if f.down.Load() {
+		return connect.NewError(connect.CodeUnavailable, "the server is down")
+	}
+	if f.dead.Load() {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if err := stream.Send(&memov1.WatchMemosResponse{Position: "0"}); err != nil {
 		return err
 	}
 	for {
 		select {
 		case id, ok := <-f.changed:
-			if !ok {
+			if !ok || id == "end" {
 				return connect.NewError(connect.CodeUnavailable, "the server stops")
 			}
 			change := &memov1.WatchMemosResponse{Change: &memov1.WatchMemosResponse_Memo{Memo: &memov1.Memo{Id: id}}}

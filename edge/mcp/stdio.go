@@ -24,20 +24,23 @@ const stdioTick = 5 * time.Second
 // person at this machine: it sees every tool, the Config's Client adds the token, and what the services refuse reaches the
 // model as an error.
 //
-// It returns nil when in ends, after the requests in flight have been answered, and ctx's error when ctx is done, which
-// cancels them. A Read of in that is under way then is left behind.
+// It returns nil when in ends, after the requests in flight have been answered, all but subscriptions, which end without an
+// answer; and ctx's error when ctx is done, which cancels them all. A Read of in that is under way then is left behind.
 func (s *Server) ServeStdio(ctx context.Context, in io.Reader, out io.Writer) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	p := &stdio{s: s, out: out, owner: "stdio " + rand.Text(), slots: make(chan struct{}, stdioCalls), cancels: make(map[string]context.CancelFunc)}
+	p := &stdio{s: s, out: out, owner: "stdio " + rand.Text(), listeners: listeners{most: DefaultMaxStreams, open: make(map[string]int)}, slots: make(chan struct{}, stdioCalls), cancels: make(map[string]context.CancelFunc)}
+	listening, stopListening := context.WithCancel(ctx)
+	defer stopListening()
 	lines := make(chan []byte)
 	ended := make(chan error, 1)
 	go func() { ended <- readLines(ctx, in, lines) }()
 	for {
 		select {
 		case line := <-lines:
-			p.message(ctx, line)
+			p.message(ctx, listening, line)
 		case err := <-ended:
+			stopListening()
 			p.calls.Wait()
 			return errors.Join(err, p.broken())
 		case <-ctx.Done():
@@ -73,6 +76,8 @@ type stdio struct {
 	s     *Server
 	slots chan struct{}
 	calls sync.WaitGroup
+	// listeners are the open subscriptions.
+	listeners listeners
 	// owner is whose answers to questions count.
 	owner string
 	// can is what the client can be asked for since its handshake. One goroutine reads messages and this.
@@ -85,7 +90,8 @@ type stdio struct {
 	cancels map[string]context.CancelFunc
 }
 
-func (p *stdio) message(ctx context.Context, line []byte) {
+// message answers a message, or begins to. Subscriptions last as long as listening.
+func (p *stdio) message(ctx, listening context.Context, line []byte) {
 	m, fault := parse(line)
 	switch {
 	case fault != nil:
@@ -106,7 +112,7 @@ func (p *stdio) message(ctx context.Context, line []byte) {
 		return
 	}
 	if modern && m.method == string(mcp.MethodSubscriptionsListen) {
-		p.write(acknowledgement(m.id, nil))
+		p.listen(listening, &m)
 		return
 	}
 	if m.method == string(mcp.MethodInitialize) {
@@ -127,17 +133,10 @@ func (p *stdio) begin(ctx context.Context, m message, modern bool) {
 		can, apps = abilities{}, readAbilities(m.meta.capabilities).apps
 	}
 	l := newLine(can, p.owner, &p.s.questions)
-	ctx, cancel := context.WithCancel(ctx)
-	id := string(m.id)
-	p.mu.Lock()
-	p.cancels[id] = cancel
-	p.mu.Unlock()
+	ctx, end := p.cancellable(ctx, &m)
 	p.calls.Go(func() {
 		defer func() {
-			cancel()
-			p.mu.Lock()
-			delete(p.cancels, id)
-			p.mu.Unlock()
+			end()
 			<-p.slots
 		}()
 		answer, _, err := p.s.answerOn(ctx, &m, &caller{local: true, apps: apps}, modern, l, p, stdioTick)
@@ -145,6 +144,21 @@ func (p *stdio) begin(ctx context.Context, m message, modern bool) {
 			p.write(answer)
 		}
 	})
+}
+
+// cancellable returns the context of a request that the client may cancel until end is called.
+func (p *stdio) cancellable(ctx context.Context, m *message) (_ context.Context, end func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	id := string(m.id)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cancels[id] = cancel
+	return ctx, func() {
+		cancel()
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		delete(p.cancels, id)
+	}
 }
 
 // cancel ends the request that the params of a notifications/cancelled name. It gets no answer.

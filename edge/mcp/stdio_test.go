@@ -20,8 +20,14 @@ import (
 // stdioServer is a server whose client adds a token itself.
 func stdioServer(t testing.TB, token string) *mcp.Server {
 	t.Helper()
+	return stdioServerOf(t, &far{revoked: make(chan struct{})}, token)
+}
+
+// stdioServerOf is stdioServer with services of the test's own.
+func stdioServerOf(t testing.TB, f *far, token string) *mcp.Server {
+	t.Helper()
 	log := slog.New(slog.DiscardHandler)
-	inner := (&far{revoked: make(chan struct{})}).client(log)
+	inner := f.client(log)
 	s, err := mcp.New(mcp.Config{Services: services(), Version: "1.2.3", Now: time.Now, Log: log, Client: connect.NewClient(through{inner}, func(next connect.ClientFunc) connect.ClientFunc {
 		return func(ctx context.Context, spec connect.Spec) (connect.ClientStream, error) {
 			if info, ok := connect.CallInfoForClientContext(ctx); ok {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect/v2"
 	"github.com/mark3labs/mcp-go/mcp"
@@ -59,28 +60,45 @@ func subscriptionsOf(params []byte) (uris []string, fault *rpcError) {
 	return uris, nil
 }
 
+// silence is after how long a watch that says nothing is taken for dead: the service says something every half a minute.
+const silence = 75 * time.Second
+
 // watch begins to tell of changes. When it returns none is missed from then on; it ends with ctx.
 func (m *memos) watch(ctx context.Context, c *caller, uris []string) (subscription, error) {
 	ctx, info := connect.NewClientContext(ctx)
-	info.RequestHeader().SetValues("Authorization", c.authorization)
+	if c.authorization != nil {
+		info.RequestHeader().SetValues("Authorization", c.authorization)
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	dead := time.AfterFunc(silence, cancel)
+	end := func() {
+		dead.Stop()
+		cancel()
+	}
 	stream, err := m.service.WatchMemos(ctx, &memov1.WatchMemosRequest{NewOnly: true})
 	if err != nil {
+		end()
 		return subscription{}, err
 	}
 	// The first message says that the watch has begun.
 	first, err := stream.Receive()
 	if err != nil {
+		end()
 		return subscription{}, err
 	}
 	changes := make(chan string)
-	go tell(ctx, stream, first, changes)
+	go func() {
+		defer end()
+		tell(ctx, stream, first, changes, dead)
+	}()
 	return subscription{uris: uris, changes: changes}, nil
 }
 
 // tell hands on the ids of memos that change, until the stream ends.
-func tell(ctx context.Context, stream memov1connect.MemoServiceWatchMemosClientStream, next *memov1.WatchMemosResponse, changes chan<- string) {
+func tell(ctx context.Context, stream memov1connect.MemoServiceWatchMemosClientStream, next *memov1.WatchMemosResponse, changes chan<- string, dead *time.Timer) {
 	defer close(changes)
 	for {
+		dead.Reset(silence)
 		id := next.GetPurgedId()
 		if m := next.GetMemo(); m != nil {
 			id = m.GetId()
@@ -134,11 +152,16 @@ const retryWatch = 2
 // updated tells of each resource that a change of a memo is a change of.
 func (x *exchange) updated(m *message, about subscription, memo string) error {
 	for _, uri := range about.about(memo) {
-		note := []byte(`{"jsonrpc":"2.0","method":"` + mcp.MethodNotificationResourceUpdated + `","params":{`)
-		note = append(appendSubscription(note, m.id), `},"uri":`...)
-		if err := x.event(append(appendQuoted(note, uri), `}}`...)); err != nil {
+		if err := x.event(update(m.id, uri)); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// update is the message of a subscription that a resource has changed.
+func update(id []byte, uri string) []byte {
+	note := []byte(`{"jsonrpc":"2.0","method":"` + mcp.MethodNotificationResourceUpdated + `","params":{`)
+	note = append(appendSubscription(note, id), `},"uri":`...)
+	return append(appendQuoted(note, uri), `}}`...)
 }

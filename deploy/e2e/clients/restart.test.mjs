@@ -7,10 +7,11 @@ import * as v1 from '@modelcontextprotocol/sdk/client/index.js';
 import * as v1http from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 import { StdioClientTransport } from '@modelcontextprotocol/sdk/client/stdio.js';
 import * as v2 from '@modelcontextprotocol/client';
+import * as v2stdio from '@modelcontextprotocol/client/stdio';
 import { Keyring, listenForBrowser } from '../harness/app.mjs';
 import { answer, launch } from '../harness/browser.mjs';
 import { desktop } from '../harness/desktop.mjs';
-import { Program, until } from '../harness/process.mjs';
+import { Program, binary, until } from '../harness/process.mjs';
 import { Server } from '../harness/server.mjs';
 
 const modules = path.resolve(import.meta.dirname, '../node_modules');
@@ -60,6 +61,24 @@ async function sdk({ client, transport, finish }) {
   };
 }
 
+const modern = () => new v2.Client({ name, version: '1.0.0' }, { versionNegotiation: { mode: { pin: '2026-07-28' } } });
+
+/** What a client of SDK v2 does, and what it was told since it was last asked. */
+function listener(client) {
+  let updates = [];
+  client.setNotificationHandler('notifications/resources/updated', ({ params }) => updates.push(params.uri));
+  return {
+    listen: async (uri) => {
+      updates = [];
+      const stream = await client.listen({ resourceSubscriptions: [uri] });
+      assert.deepEqual(stream.honoredFilter.resourceSubscriptions, [uri]);
+      return stream;
+    },
+    heard: () => updates,
+    forget: () => { updates = []; },
+  };
+}
+
 const clients = {
   'SDK v1': () => sdk({
     client: () => new v1.Client({ name, version: '1.0.0' }),
@@ -71,17 +90,14 @@ const clients = {
   // mcp-remote listen to nothing: they do not speak 2026-07-28, before which the server has no stream for updates.
   'SDK v2': async () => {
     const app = await sdk({
-      client: () => new v2.Client({ name, version: '1.0.0' }, { versionNegotiation: { mode: { pin: '2026-07-28' } } }),
+      client: modern,
       transport: (url, options) => new v2.StreamableHTTPClientTransport(url, options),
       finish: (transport, query) => transport.finishAuth(query),
     });
-    let updates;
-    app.client.setNotificationHandler('notifications/resources/updated', ({ params }) => updates.push(params.uri));
+    const { listen, heard } = listener(app.client);
     app.listen = async (uri) => {
-      updates = [];
-      const stream = await app.client.listen({ resourceSubscriptions: [uri] });
-      assert.deepEqual(stream.honoredFilter.resourceSubscriptions, [uri]);
-      return { heard: () => updates, over: async (signal) => assert.equal(await stream.closed, signal === 'SIGTERM' ? 'graceful' : 'remote') };
+      const stream = await listen(uri);
+      return { heard, over: async (signal) => assert.equal(await stream.closed, signal === 'SIGTERM' ? 'graceful' : 'remote') };
     };
     return app;
   },
@@ -102,6 +118,32 @@ const clients = {
     return {
       list: async () => (await client.listTools()).tools,
       call: async (tool, args) => (await client.callTool({ name: tool, arguments: args })).structuredContent,
+      askedAgain: async () => (await opened()).length > 1,
+      close: () => client.close(),
+    };
+  },
+
+  // paput itself, over stdio. What it tells of goes on by itself, and after a gap it says that all may have changed.
+  paput: async () => {
+    const { env, opened } = await desktop(path.join(server.home, 'paput'));
+    const login = new Program(binary('paput'), ['login', server.url], { env });
+    await letIn((await until('paput to open the browser', opened))[0]);
+    assert.equal(await login.end, 0, login.stderr);
+    const client = modern();
+    await client.connect(new v2stdio.StdioClientTransport({ command: binary('paput'), args: ['mcp'], env, stderr: 'ignore' }));
+    const { listen, heard, forget } = listener(client);
+    let stream;
+    return {
+      list: async () => (await client.listTools()).tools,
+      call: async (tool, args) => (await client.callTool({ name: tool, arguments: args })).structuredContent,
+      listen: async (uri) => {
+        if (stream) {
+          await until('paput to go on telling', () => heard().length > 0);
+          await stream.close();
+        }
+        stream = await listen(uri);
+        return { heard, over: forget };
+      },
       askedAgain: async () => (await opened()).length > 1,
       close: () => client.close(),
     };
