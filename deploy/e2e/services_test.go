@@ -32,14 +32,14 @@ func TestServiceExample(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(service.kill)
-	if _, err := service.printed(regexp.MustCompile(`(?s)^created (memo_\w+)\nfound memo_\w+ Sales of May\nup to date with 1 memos\n`)); err != nil {
+	if _, err := service.printed(regexp.MustCompile(`(?s)^created (memo_\w+)\nfound memo_\w+ Sales of May\nup to date, memos: 1\n`)); err != nil {
 		t.Fatal(err)
 	}
 	if err := server.stop(os.Interrupt, patience); err != nil {
 		t.Fatal(err)
 	}
 	startPaputdOn(t, server.data, server.args()...)
-	if _, err := service.printed(regexp.MustCompile(`(?s)up to date with 1 memos.*up to date with 1 memos`)); err != nil {
+	if _, err := service.printed(regexp.MustCompile(`(?s)up to date, memos: 1.*up to date, memos: 1`)); err != nil {
 		t.Fatal(err)
 	}
 	if err := service.stop(os.Interrupt, patience); err != nil {

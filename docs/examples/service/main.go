@@ -110,7 +110,7 @@ func (c *replica) receive(ctx context.Context, memos memov1connect.MemoServiceCl
 		case *memov1.WatchMemosResponse_PurgedId:
 			delete(c.memos, change.PurgedId)
 		case nil: // nothing new at present
-			fmt.Println("up to date with", len(c.memos), "memos")
+			fmt.Println("up to date, memos:", len(c.memos))
 		}
 		c.position = message.GetPosition()
 	}
