@@ -270,7 +270,8 @@ for (const language of ['en', 'ja']) {
 
 test('what another has decided, and what gets no answer, is told as it is', { timeout: 120_000 }, async () => {
   const { token } = await newcomer('late');
-  const client = await connect(server.url + '/mcp', await token('paput.read paput.write'));
+  const access = await token('paput.read paput.write');
+  const client = await connect(server.url + '/mcp', access);
   const memos = [{ title: 'Keep the log append only', body: `${drafts[2].body} So we keep it.` }];
   await client.callTool({ name: 'paput_create_memos', arguments: { memos } });
   const ids = await propose(client);
@@ -281,6 +282,23 @@ test('what another has decided, and what gets no answer, is told as it is', { ti
   await button(host, first, 'Approve').click();
   await card(host, first).getByText(words.en.failed).waitFor();
   await card(host, first).getByText('discarded').waitFor();
+
+  // What a program changes after it was seen is not approved before it is seen.
+  const third = drafts[2].title;
+  await button(host, third, 'Read').click();
+  await card(host, third).getByText(drafts[2].body).waitFor();
+  const changed = await fetch(`${server.url}/paput.memo.v1.MemoService/UpdateCandidates`, {
+    method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${access}` },
+    body: JSON.stringify({ candidates: [{ id: ids[third], body: 'Nobody has seen this.' }] }),
+  });
+  assert.equal(changed.status, 200);
+  await button(host, third, 'Approve').click();
+  await card(host, third).getByText(words.en.failed).waitFor();
+  assert.deepEqual(await titles(client, 'saved'), []);
+  await button(host, third, 'Read').click();
+  await card(host, third).getByText('Nobody has seen this.').waitFor();
+  await button(host, third, 'Approve').click();
+  await card(host, third).getByText(words.en.saved).waitFor();
 
   // The server cannot be reached: it may have been done or not, and to try again does no harm.
   const { request } = client;
@@ -297,7 +315,7 @@ test('what another has decided, and what gets no answer, is told as it is', { ti
   });
   await card(host, second).getByText(words.en.saved).waitFor();
   assert.deepEqual(host.calls, [save]);
-  assert.deepEqual(await titles(client, 'saved'), [second]);
+  assert.deepEqual(await titles(client, 'saved'), [second, third]);
   await inspect(host, 'en', 'faults');
   // Twice at once is once: the tools have no key, and need none.
   const again = { name: save, arguments: { candidates: [{ id: ids[drafts[2].title] }] } };

@@ -1346,7 +1346,7 @@ var File_paput_memo_v1_candidates_proto protoreflect.FileDescriptor
 
 const file_paput_memo_v1_candidates_proto_rawDesc = "" +
 	"\n" +
-	"\x1epaput/memo/v1/candidates.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18paput/tool/v1/tool.proto\"\xe8\x05\n" +
+	"\x1epaput/memo/v1/candidates.proto\x12\rpaput.memo.v1\x1a google/protobuf/field_mask.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18paput/tool/v1/tool.proto\"\xe0\x05\n" +
 	"\tCandidate\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x16\n" +
 	"\x06status\x18\x02 \x01(\tR\x06status\x12\x14\n" +
@@ -1373,8 +1373,8 @@ const file_paput_memo_v1_candidates_proto_rawDesc = "" +
 	"\rsaved_memo_id\x18\x0f \x01(\tR\vsavedMemoId\x12=\n" +
 	"\badd_time\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xb2\xbb\x18\x02H\x01R\aaddTime\x12C\n" +
 	"\vupdate_time\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampB\x06\xb2\xbb\x18\x02H\x01R\n" +
-	"updateTime\x12\x1a\n" +
-	"\x04etag\x18\x12 \x01(\tB\x06\xb2\xbb\x18\x02H\x01R\x04etag\x12(\n" +
+	"updateTime\x12\x12\n" +
+	"\x04etag\x18\x12 \x01(\tR\x04etag\x12(\n" +
 	"\vfingerprint\x18\x13 \x01(\tB\x06\xb2\xbb\x18\x02H\x01R\vfingerprintB\r\n" +
 	"\v_confidence\"I\n" +
 	"\vSimilarMemo\x12\x0e\n" +
@@ -1441,11 +1441,12 @@ const file_paput_memo_v1_candidates_proto_rawDesc = "" +
 	"candidates\x12\x1f\n" +
 	"\vmissing_ids\x18\x02 \x03(\tR\n" +
 	"missingIds\x12&\n" +
-	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xcd\x03\n" +
+	"\x0fnext_page_token\x18\x03 \x01(\tR\rnextPageToken\"\xe0\x03\n" +
 	"\rCandidateEdit\x12'\n" +
 	"\x02id\x18\x01 \x01(\tB\x17\xb2\xbb\x18\x13\n" +
-	"\rCandidate id.\x10\x01\x18@R\x02id\x12\x1c\n" +
-	"\x04etag\x18\x02 \x01(\tB\b\xb2\xbb\x18\x04\x18dH\x01R\x04etag\x12+\n" +
+	"\rCandidate id.\x10\x01\x18@R\x02id\x12/\n" +
+	"\x04etag\x18\x02 \x01(\tB\x1b\xb2\xbb\x18\x17\n" +
+	"\x13The etag last seen.\x18dR\x04etag\x12+\n" +
 	"\x05title\x18\x03 \x01(\tB\x15\xb2\xbb\x18\x11\n" +
 	"\fReplaces it.\x18\xc8\x01R\x05title\x12*\n" +
 	"\x04body\x18\x04 \x01(\tB\x16\xb2\xbb\x18\x12\n" +

@@ -2366,12 +2366,12 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\vsearch_mode\x18\x05 \x01(\tR\n" +
 	"searchMode\x12\x12\n" +
 	"\x04hint\x18\x06 \x01(\tR\x04hint\x12\x19\n" +
-	"\brest_ids\x18\a \x03(\tR\arestIds\"\x80\a\n" +
+	"\brest_ids\x18\a \x03(\tR\arestIds\"\xf2\x06\n" +
 	"\x11UpdateMemoRequest\x12(\n" +
 	"\x02id\x18\x01 \x01(\tB\x18\xb2\xbb\x18\x14\n" +
-	"\x0eThe memo's id.\x10\x01\x18@R\x02id\x12d\n" +
-	"\x04etag\x18\x02 \x01(\tBP\xb2\xbb\x18L\n" +
-	"HThe etag last seen; the update is refused if the memo has changed since.\x18dR\x04etag\x12:\n" +
+	"\x0eThe memo's id.\x10\x01\x18@R\x02id\x12V\n" +
+	"\x04etag\x18\x02 \x01(\tBB\xb2\xbb\x18>\n" +
+	":The etag last seen; refused if the memo has changed since.\x18dR\x04etag\x12:\n" +
 	"\x05title\x18\x03 \x01(\tB$\xb2\xbb\x18 \n" +
 	"\x1bThe new title, on one line.\x18\xc8\x01R\x05title\x12>\n" +
 	"\x04body\x18\x04 \x01(\tB*\xb2\xbb\x18&\n" +
@@ -2479,15 +2479,15 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\bCategory\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
-	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xa94\n" +
-	"\vMemoService\x12\x9f\x02\n" +
-	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xc8\x01\xaa\xbb\x18\xc3\x01\n" +
-	"\vpaput.write\x12\xb3\x01\n" +
-	"\x12paput_create_memos\x12\fCreate memos\x1a\x87\x01Save decisions, trade-offs, know-how or ways of working as titled Markdown memos. Search first to avoid repeating what is already kept.B\x05memos\x12\xa1\x02\n" +
-	"\vSearchMemos\x12!.paput.memo.v1.SearchMemosRequest\x1a\".paput.memo.v1.SearchMemosResponse\"\xca\x01\xaa\xbb\x18\xc2\x01\n" +
+	"memo_count\x18\x02 \x01(\x05R\tmemoCount2\xf03\n" +
+	"\vMemoService\x12\x8e\x02\n" +
+	"\vCreateMemos\x12!.paput.memo.v1.CreateMemosRequest\x1a\".paput.memo.v1.CreateMemosResponse\"\xb7\x01\xaa\xbb\x18\xb2\x01\n" +
+	"\vpaput.write\x12\xa2\x01\n" +
+	"\x12paput_create_memos\x12\fCreate memos\x1awSave decisions, trade-offs, know-how or ways of working as titled Markdown memos. Search first: it may be kept already.B\x05memos\x12\x9d\x02\n" +
+	"\vSearchMemos\x12!.paput.memo.v1.SearchMemosRequest\x1a\".paput.memo.v1.SearchMemosResponse\"\xc6\x01\xaa\xbb\x18\xbe\x01\n" +
 	"\n" +
-	"paput.read\x12\xb3\x01\n" +
-	"\x11paput_search_memo\x12\fSearch memos\x1ayFind memos by words in any language and by filters. Results are short entries; call again with ids to read the full text.B\x05memosB\x05notesB\acapture\x90\x02\x01\x12\x88\x02\n" +
+	"paput.read\x12\xaf\x01\n" +
+	"\x11paput_search_memo\x12\fSearch memos\x1auFind memos by words in any language and by filters. Results are short entries; call again with ids for the full text.B\x05memosB\x05notesB\acapture\x90\x02\x01\x12\x88\x02\n" +
 	"\n" +
 	"UpdateMemo\x12 .paput.memo.v1.UpdateMemoRequest\x1a!.paput.memo.v1.UpdateMemoResponse\"\xb4\x01\xaa\xbb\x18\xac\x01\n" +
 	"\vpaput.write\x12\x9c\x01\n" +
@@ -2515,27 +2515,27 @@ const file_paput_memo_v1_memo_service_proto_rawDesc = "" +
 	"\x11ListMemoRevisions\x12'.paput.memo.v1.ListMemoRevisionsRequest\x1a(.paput.memo.v1.ListMemoRevisionsResponse\"\x8c\x01\xaa\xbb\x18\x84\x01\n" +
 	"\n" +
 	"paput.read\x12v\n" +
-	"\x16paput_get_memo_history\x12\fMemo history\x1aGList the revisions of a memo, newest first, or read one revision whole.B\x05memos\x90\x02\x01\x12\xa2\x02\n" +
-	"\x0eListCategories\x12$.paput.memo.v1.ListCategoriesRequest\x1a%.paput.memo.v1.ListCategoriesResponse\"\xc2\x01\xaa\xbb\x18\xba\x01\n" +
+	"\x16paput_get_memo_history\x12\fMemo history\x1aGList the revisions of a memo, newest first, or read one revision whole.B\x05memos\x90\x02\x01\x12\x9f\x02\n" +
+	"\x0eListCategories\x12$.paput.memo.v1.ListCategoriesRequest\x1a%.paput.memo.v1.ListCategoriesResponse\"\xbf\x01\xaa\xbb\x18\xb7\x01\n" +
 	"\n" +
-	"paput.read\x12\xab\x01\n" +
-	"\x14paput_get_categories\x12\x0fList categories\x1arList the categories in use with the number of memos in each. Use them again rather than inventing near-duplicates.B\x05memosB\acapture\x90\x02\x01\x12\xfc\x01\n" +
+	"paput.read\x12\xa8\x01\n" +
+	"\x14paput_get_categories\x12\x0fList categories\x1aoList the categories in use with the number of memos in each. Use them again rather than invent near-duplicates.B\x05memosB\acapture\x90\x02\x01\x12\xf1\x01\n" +
 	"\n" +
-	"CreateNote\x12 .paput.memo.v1.CreateNoteRequest\x1a!.paput.memo.v1.CreateNoteResponse\"\xa8\x01\xaa\xbb\x18\xa3\x01\n" +
-	"\vpaput.write\x12\x93\x01\n" +
-	"\x11paput_create_note\x12\rCreate a note\x1ahGather memos on one subject into a titled note, in reading order. The memos themselves stay as they are.B\x05notes\x12\xf4\x01\n" +
-	"\vSearchNotes\x12!.paput.memo.v1.SearchNotesRequest\x1a\".paput.memo.v1.SearchNotesResponse\"\x9d\x01\xaa\xbb\x18\x95\x01\n" +
+	"CreateNote\x12 .paput.memo.v1.CreateNoteRequest\x1a!.paput.memo.v1.CreateNoteResponse\"\x9d\x01\xaa\xbb\x18\x98\x01\n" +
+	"\vpaput.write\x12\x88\x01\n" +
+	"\x11paput_create_note\x12\rCreate a note\x1a]Gather memos on one subject into a titled note, in reading order. The memos stay as they are.B\x05notes\x12\xe9\x01\n" +
+	"\vSearchNotes\x12!.paput.memo.v1.SearchNotesRequest\x1a\".paput.memo.v1.SearchNotesResponse\"\x92\x01\xaa\xbb\x18\x8a\x01\n" +
 	"\n" +
-	"paput.read\x12\x86\x01\n" +
-	"\x12paput_search_notes\x12\fSearch notes\x1a[Find notes, which are ordered collections of memos, by words of their titles, newest first.B\x05notes\x90\x02\x01\x12\xe5\x01\n" +
+	"paput.read\x12|\n" +
+	"\x12paput_search_notes\x12\fSearch notes\x1aQFind notes, ordered collections of memos, by words of their titles, newest first.B\x05notes\x90\x02\x01\x12\xe5\x01\n" +
 	"\aGetNote\x12\x1d.paput.memo.v1.GetNoteRequest\x1a\x1e.paput.memo.v1.GetNoteResponse\"\x9a\x01\xaa\xbb\x18\x92\x01\n" +
 	"\n" +
 	"paput.read\x12\x83\x01\n" +
-	"\x0epaput_get_note\x12\vRead a note\x1a]List the memos of a note in order. For their full text call paput_search_memo with their ids.B\x05notes\x90\x02\x01\x12\x96\x02\n" +
+	"\x0epaput_get_note\x12\vRead a note\x1a]List the memos of a note in order. For their full text call paput_search_memo with their ids.B\x05notes\x90\x02\x01\x12\x8b\x02\n" +
 	"\n" +
-	"UpdateNote\x12 .paput.memo.v1.UpdateNoteRequest\x1a!.paput.memo.v1.UpdateNoteResponse\"\xc2\x01\xaa\xbb\x18\xba\x01\n" +
-	"\vpaput.write\x12\xaa\x01\n" +
-	"\x11paput_update_note\x12\rUpdate a note\x1a{Change a note's title, or add, take out or reorder its memos; what is left out stays. The memos themselves are not touched. \x01(\x01B\x05notes\x90\x02\x02\x12d\n" +
+	"UpdateNote\x12 .paput.memo.v1.UpdateNoteRequest\x1a!.paput.memo.v1.UpdateNoteResponse\"\xb7\x01\xaa\xbb\x18\xaf\x01\n" +
+	"\vpaput.write\x12\x9f\x01\n" +
+	"\x11paput_update_note\x12\rUpdate a note\x1apChange a note's title, or add, take out or reorder its memos; what is left out stays. The memos are not touched. \x01(\x01B\x05notes\x90\x02\x02\x12d\n" +
 	"\n" +
 	"DeleteNote\x12 .paput.memo.v1.DeleteNoteRequest\x1a!.paput.memo.v1.DeleteNoteResponse\"\x11\xaa\xbb\x18\r\n" +
 	"\vpaput.write\x12\x98\x02\n" +
