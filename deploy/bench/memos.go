@@ -94,26 +94,22 @@ func manyAccounts(ctx context.Context, bin, dir string, duration time.Duration, 
 		}
 		tokens = append(tokens, token.Access)
 	}
-	if loaded {
-		if err := p.rest(ctx); err != nil {
+	if !loaded {
+		var group errgroup.Group
+		for _, token := range tokens {
+			group.Go(func() error { return p.load(ctx, token, 0, each) })
+		}
+		if err := group.Wait(); err != nil {
 			return err
 		}
-		return p.searches(ctx, "search", tokens, duration/2, map[string]figure{})
-	}
-	var group errgroup.Group
-	for _, token := range tokens {
-		group.Go(func() error { return p.load(ctx, token, 0, each) })
-	}
-	if err := group.Wait(); err != nil {
-		return err
-	}
-	if err := setLoaded(dir); err != nil {
-		return err
+		if err := setLoaded(dir); err != nil {
+			return err
+		}
 	}
 	if err := p.rest(ctx); err != nil {
 		return err
 	}
-	if err := p.searches(ctx, "search", tokens, duration/2, map[string]figure{}); err != nil {
+	if err := p.searches(ctx, "search", tokens, duration/2, map[string]figure{}); err != nil || loaded {
 		return err
 	}
 	return p.reportData(ctx)
